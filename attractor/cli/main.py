@@ -1,0 +1,72 @@
+"""The `attractor` command: a table of verbs, each module imported when its verb is called."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+from attractor import __version__
+from attractor.cli.output import guard
+
+# verb -> (module, attribute, one line for the overview)
+VERBS: dict[str, tuple[str, str, str]] = {
+    "checkpoint": ("checkpoint", "checkpoint", "Save, list and restore the states of a pipeline."),
+    "doctor": ("doctor", "doctor", "Check this installation and the tools it needs."),
+    "edge": ("edge", "edge", "List, add and remove the edges of a pipeline."),
+    "journal": ("journal", "journal", "Show and verify the journal of a pipeline."),
+    "lint": ("lint", "lint", "Check a pipeline against every rule."),
+    "new": ("new", "new", "Write a commented template pipeline."),
+    "node": ("node", "node", "List, add, remove and modify the nodes of a pipeline."),
+    "parse": ("parse", "parse", "Print a pipeline as it is understood."),
+    "render": ("render", "render", "Draw a pipeline as SVG, in the colours of its states."),
+    "signal": ("signal", "signal", "Send, list, read, await and follow signals."),
+    "status": ("status", "status", "Show the states of a pipeline's nodes."),
+    "transition": ("transition", "transition", "Move a node to another state, on the record."),
+    "validate": ("lint", "lint", "The same as lint."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its verbs by name and imports one only to run or describe it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return sorted(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in VERBS:
+            return None
+        module, attribute, _ = VERBS[cmd_name]
+        command: Any = getattr(importlib.import_module(f"attractor.cli.{module}"), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, VERBS[verb][2]) for verb in sorted(VERBS)])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            import difflib  # only for a typing error
+
+            near = difflib.get_close_matches(args[0], VERBS, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            ctx.fail(f"there is no command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="attractor")
+def attractor() -> None:
+    """Supervise coding agents: a DOT graph of work in, judged and merged work out."""
+
+
+def cli() -> None:
+    """Run the command line with our own errors and exit codes."""
+    guard(lambda: attractor.main(standalone_mode=False))

@@ -1,0 +1,1 @@
+"""DOT in, a checked graph out."""

@@ -1,0 +1,1 @@
+"""One run on disk: its states, its journal, its plan and its checkpoints."""

@@ -1,0 +1,113 @@
+"""Files that appear whole or not at all, and stay after power loss.
+
+`publish` creates a name that did not exist, and never overwrites: written under `tmp/`, fsynced,
+linked to its name, unlinked from `tmp/`, the folder fsynced. `replace` gives an existing name new
+content in one step. After a crash at any point a reader sees the old state or the new one; what
+may be left over is one file in a `tmp/` folder or a dot file, which no reader opens.
+
+Limits: both need a filesystem with atomic link and rename inside one folder tree (every local
+POSIX one; network filesystems are not supported), and durability is what the disk's own cache
+flush gives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+
+from signals.errors import StorageError
+
+StrPath = str | os.PathLike[str]
+
+_REASONS = {
+    errno.ENOSPC: ("the disk is full", "free some space, then do the same again"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space, then do the same again"),
+    errno.EROFS: ("the filesystem is read-only", "choose a folder that can be written"),
+    errno.EACCES: ("permission denied", "check the owner and mode of the folder"),
+    errno.EPERM: ("permission denied", "check the owner and mode of the folder"),
+    errno.ENOENT: ("the folder does not exist", "create it, or check the path"),
+    errno.ENOTDIR: ("part of the path is not a folder", "check the path"),
+    errno.EIO: ("the disk reported an error", "check the disk before going on"),
+}
+
+
+@contextlib.contextmanager
+def storage_errors(doing: str, path: StrPath) -> Iterator[None]:
+    """Turn an OSError inside into a StorageError that names the path and what to do."""
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except OSError as error:
+        reason, fix = _REASONS.get(error.errno or 0, (error.strerror or str(error), ""))
+        raise StorageError(f"cannot {doing}: {reason}", where=os.fspath(path), fix=fix) from error
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write every byte, however short the single writes turn out."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def fsync_folder(folder: StrPath) -> None:
+    """Make the names in a folder as durable as the files behind them."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _write_new(path: str, data: bytes, mode: int) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        write_all(fd, data)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _unlink_quietly(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+
+
+def publish(folder: StrPath, name: str, data: bytes, *, tmp: StrPath | None = None) -> str:
+    """Create `folder/name` durably with this content, and return its path.
+
+    `tmp` (by default `folder/tmp`) must exist on the same filesystem. FileExistsError means that
+    the name was taken: nothing was changed, choose another.
+    """
+    final = os.path.join(folder, name)
+    draft = os.path.join(tmp or os.path.join(folder, "tmp"), f"{name}.{secrets.token_hex(4)}")
+    with storage_errors("publish", final):
+        try:
+            _write_new(draft, data, 0o644)
+            os.link(draft, final)
+        finally:
+            _unlink_quietly(draft)
+        fsync_folder(folder)
+    return final
+
+
+def replace(path: StrPath, data: bytes) -> None:
+    """Give `path` this content in one durable step, keeping its mode; a symlink stays a symlink."""
+    final = os.path.realpath(path)
+    folder, name = os.path.split(final)
+    draft = os.path.join(folder, f".{name}.{secrets.token_hex(4)}")
+    with storage_errors("write", path):
+        try:
+            mode = os.stat(final).st_mode & 0o7777
+        except FileNotFoundError:
+            mode = 0o644
+        try:
+            _write_new(draft, data, mode)
+            os.replace(draft, final)
+        except BaseException:
+            _unlink_quietly(draft)
+            raise
+        fsync_folder(folder)

@@ -1,0 +1,92 @@
+"""What every test may use: the command line in-process, and a clock that stands still."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one command said."""
+
+    status: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class StoppedClock:
+    """A clock that moves only when told to."""
+
+    def __init__(self, wall_ns: int = 1_772_000_000_000_000_000) -> None:
+        self.now_ns = wall_ns
+
+    def wall_ns(self) -> int:
+        return self.now_ns
+
+    def monotonic(self) -> float:
+        return self.now_ns / 1e9
+
+    def advance(self, seconds: float) -> None:
+        self.now_ns += int(seconds * 1e9)
+
+
+@pytest.fixture
+def clock() -> StoppedClock:
+    return StoppedClock()
+
+
+@pytest.fixture
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture
+def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
+    """Run `attractor ARGUMENTS` in this process and return what it said."""
+    from attractor.cli.main import cli as run
+
+    def call(*arguments: object) -> Said:
+        capfd.readouterr()
+        monkeypatch.setattr(sys, "argv", ["attractor", *map(str, arguments)])
+        status = 0
+        try:
+            run()
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        out, err = capfd.readouterr()
+        return Said(status, out, err)
+
+    return call
+
+
+@pytest.fixture
+def attractor(tmp_path: Path) -> Callable[..., Said]:
+    """Run `attractor ARGUMENTS` as a process of its own, in `tmp_path` unless told otherwise."""
+
+    def call(*arguments: object, cwd: Path = tmp_path, env: dict[str, str] | None = None) -> Said:
+        done = subprocess.run(
+            [sys.executable, "-I", "-m", "attractor", *map(str, arguments)],
+            cwd=cwd,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return Said(done.returncode, done.stdout, done.stderr)
+
+    return call
