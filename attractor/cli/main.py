@@ -69,4 +69,4 @@ def attractor() -> None:
 
 def cli() -> None:
     """Run the command line with our own errors and exit codes."""
-    guard(lambda: attractor.main(standalone_mode=False))
+    guard(lambda: attractor.main(prog_name="attractor", standalone_mode=False))
