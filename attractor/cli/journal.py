@@ -1,0 +1,114 @@
+"""`attractor journal`: look at a journal and verify it; reads only, and takes no lock.
+
+FILE is a DOT file, a run's folder, or a journal file itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+import click
+
+from attractor.cli.output import dump, json_option, say
+from attractor.errors import DamageError, InputError
+from attractor.run.journal import Entry, Reading, read
+from attractor.run.layout import RunLayout, layout_of
+
+
+@click.group()
+def journal() -> None:
+    """Show and verify the journal of a pipeline.
+
+    FILE is a DOT file, a run's folder, or a journal file itself. Nothing is changed.
+    """
+
+
+@journal.command()
+@click.argument("file")
+@click.option("--node", metavar="NODE", help="Only the entries about this node.")
+@click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the last N of them.")
+@json_option
+def show(file: str, node: str | None, last: int | None, as_json: bool) -> None:
+    """Show the entries of the journal of FILE, oldest first."""
+    _, reading = _reading(file)
+    entries = [each for each in reading.entries if node is None or _is_about(each, node)]
+    entries = entries[-last:] if last else entries
+    if as_json:
+        say(dump([_stored(each) for each in entries]))
+        return
+    for each in entries:
+        said = sorted(each.data.items(), key=_node_first)
+        words = " ".join(f"{_printable(key)}={_printable(value)}" for key, value in said)
+        say(f"{each.seq:>6}  {each.at}  {each.event}  {words}".rstrip())
+    if not entries:
+        say("no entries")
+    if reading.torn:
+        click.echo(f"note: {reading.torn}", err=True)
+
+
+@journal.command()
+@click.argument("file")
+@json_option
+def verify(file: str, as_json: bool) -> None:
+    """Check every line of the journal of FILE against the chain of sums; exit 1 on damage."""
+    try:
+        path, reading = _reading(file)
+    except DamageError as error:
+        if not as_json:
+            raise
+        line = error.details["line"]
+        found = {"valid": False, "entries": line - 1, "torn": "", "line": line}
+        say(dump(found | {"message": error.problem, "where": error.where, "fix": error.fix}))
+        sys.exit(1)
+    found = {"valid": True, "entries": len(reading.entries), "torn": reading.torn}
+    if as_json:
+        say(dump(found))
+        return
+    say(f"{path}: {len(reading.entries)} entries, all valid")
+    if reading.torn:
+        say(f"note: {reading.torn}; it counts as not written, and the next writer cuts it off")
+
+
+def _reading(file: str) -> tuple[str, Reading]:
+    path = _journal_of(file)
+    if not os.path.exists(file):
+        raise InputError("there is no such file", where=file, fix="check the path")
+    if not os.path.exists(path):
+        raise InputError(
+            f"{file} has no journal yet",
+            where=path,
+            fix="the first `attractor transition` or run writes one",
+        )
+    return path, read(path)
+
+
+def _journal_of(file: str) -> str:
+    if file.endswith(".jsonl"):
+        return file
+    if os.path.isdir(file):
+        return RunLayout(file).journal
+    # A symbolic link to a DOT file stands for the file, whose journal lies beside that.
+    return layout_of(os.path.realpath(file)).journal
+
+
+def _is_about(entry: Entry, node: str) -> bool:
+    statuses = entry.data.get("statuses")
+    return entry.data.get("node") == node or (isinstance(statuses, dict) and node in statuses)
+
+
+def _stored(entry: Entry) -> dict[str, Any]:
+    return entry._asdict()
+
+
+def _node_first(item: tuple[str, Any]) -> bool:
+    return item[0] != "node"
+
+
+def _printable(value: object) -> str:
+    is_word = isinstance(value, str) and value.isprintable() and value and " " not in value
+    text = str(value) if is_word else json.dumps(value, ensure_ascii=False)
+    # What an agent wrote must not be able to steer the reader's terminal.
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
