@@ -61,17 +61,15 @@ def run_tool(
     Missing, not startable, late, talking without end, or failed is a ToolError that says which.
     """
     child = _start(argv, cwd, env)
+    talk = _Talk(stdin, max_output_bytes)
     try:
-        talk = _Talk(child, stdin, max_output_bytes)
-        ended = talk.until(timeout_seconds, SystemClock())
-    except BaseException:
-        _stop(child)
-        raise
-    if talk.overflowed or not ended:
-        _stop(child)
-        said = f"wrote more than {max_output_bytes} bytes"
-        late = f"did not end within {timeout_seconds:g} seconds"
-        raise _failure(argv, f"{said if talk.overflowed else late} and was stopped")
+        ended = talk.until_end(child, timeout_seconds, SystemClock())
+    finally:
+        _end(child)
+    if talk.overflowed:
+        raise _failure(argv, f"wrote more than {max_output_bytes} bytes and was stopped")
+    if not ended:
+        raise _failure(argv, f"did not end within {timeout_seconds:g} seconds and was stopped")
     if child.returncode != 0:
         tail = talk.stderr.decode("utf-8", "replace").strip()
         raise _failure(argv, f"ended with status {child.returncode}: {tail or 'it said nothing'}")
@@ -114,40 +112,73 @@ def _start(
         raise _failure(argv, f"could not be started: {error.strerror}{where}") from error
 
 
-def _stop(child: subprocess.Popen[bytes]) -> None:
-    """Kill the child's whole group, and reap the child."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        # Safe also after the child's end: its pid stays the group's id while a member lives,
-        # and an unreaped or just reaped child's id cannot have become a group of somebody else's.
-        os.killpg(child.pid, posix_signals.SIGKILL)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        child.wait(_REAP_SECONDS)
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Kill the group of a child that was not waited for to its end; close what we hold of it."""
+    if child.returncode is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            # Before the child is reaped: until then its id cannot belong to anybody else.
+            os.killpg(child.pid, posix_signals.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(_REAP_SECONDS)
+    for stream in (child.stdin, child.stdout, child.stderr):
+        assert stream is not None
+        stream.close()
 
 
 @final
 class _Talk:
     """Feeds a child's stdin and collects what it says, at the same time, so that none blocks."""
 
-    def __init__(self, child: subprocess.Popen[bytes], stdin: bytes, limit: int) -> None:
+    def __init__(self, stdin: bytes, limit: int) -> None:
         self.stdout = bytearray()
-        self.stderr = bytearray()
+        self.stderr = bytearray()  # its last bytes only
         self.overflowed = False
-        self._child = child
         self._unsent = memoryview(stdin)
         self._limit = limit
 
-    def until(self, timeout_seconds: float, clock: Clock) -> bool:
+    def until_end(
+        self, child: subprocess.Popen[bytes], timeout_seconds: float, clock: Clock
+    ) -> bool:
         """Return whether the child closed its streams and ended before the deadline."""
         deadline = clock.monotonic() + timeout_seconds
-        with self._child, selectors.DefaultSelector() as streams:
-            self._open(streams)
-            while streams.get_map() and not self.overflowed:
-                left = deadline - clock.monotonic()
-                if left <= 0:
-                    break
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stderr is not None
+        with selectors.DefaultSelector() as streams:
+            streams.register(child.stdout, selectors.EVENT_READ, self.stdout)
+            streams.register(child.stderr, selectors.EVENT_READ, self.stderr)
+            # So that a write larger than the pipe's free space is cut short, not waited for.
+            os.set_blocking(child.stdin.fileno(), False)
+            streams.register(child.stdin, selectors.EVENT_WRITE)
+            while streams.get_map():
+                if self.overflowed or (left := deadline - clock.monotonic()) <= 0:
+                    return False
                 for key, _ in streams.select(left):
                     self._serve(streams, key)
-            ...
+        try:
+            child.wait(max(0.0, deadline - clock.monotonic()))
+        except subprocess.TimeoutExpired:
+            return False
         return True
 
-    def _open(self, streams: selectors.BaseSelector) -> None: ...
+    def _serve(self, streams: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
+        stream: IO[bytes] = key.fileobj  # type: ignore[assignment]  # we registered files only
+        if key.data is None:
+            self._send(streams, stream)
+            return
+        chunk = os.read(key.fd, _CHUNK_BYTES)
+        if not chunk:
+            streams.unregister(stream)
+        key.data.extend(chunk)
+        del self.stderr[:-_TAIL_BYTES]
+        self.overflowed = len(self.stdout) > self._limit
+
+    def _send(self, streams: selectors.BaseSelector, stdin: IO[bytes]) -> None:
+        try:
+            sent = os.write(stdin.fileno(), self._unsent)
+        except BrokenPipeError:
+            sent = len(self._unsent)  # it does not want the rest; its exit status will tell
+        self._unsent = self._unsent[sent:]
+        if not self._unsent:
+            streams.unregister(stdin)
+            stdin.close()

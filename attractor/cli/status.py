@@ -1,0 +1,170 @@
+"""`attractor status`: where every node stands, as the pipeline's file shows it.
+
+Reads only. Where a journal lies beside the file and says otherwise, one line on stderr tells.
+Start-up is part of what this verb promises (bench/), so it imports little, and the journal and
+the plan only when they are there or asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from attractor.cli.output import dump, json_option, say
+from attractor.errors import AttractorError, InputError
+from attractor.pipeline.graph import Graph, Node, NodeId
+from attractor.pipeline.load import load
+from attractor.run.layout import layout_of
+from attractor.run.states import NodeState
+
+if TYPE_CHECKING:
+    from attractor.run.fold import RunState
+
+_HEADINGS = ("NODE", "HANDLER", "STATUS", "BEAD", "WORKER", "LABEL")
+
+
+@click.command()
+@click.argument("file", type=click.Path())
+@click.option("--filter", "wanted", metavar="STATE", help="Only the nodes in this state.")
+@click.option("--deps-met", is_flag=True, help="Only the pending nodes that may start now.")
+@click.option("--summary", is_flag=True, help="Only the number of nodes in each state.")
+@json_option
+def status(file: str, wanted: str | None, deps_met: bool, summary: bool, as_json: bool) -> None:
+    """Show the states of a pipeline's nodes.
+
+    The totals count the whole file, whatever the filters.
+    """
+    if wanted is not None:
+        _check_state(wanted)
+    _, graph = load(file)
+    recorded = _recorded(file)
+    rows = [_row(graph, node) for node in graph.nodes.values()]
+    counts = _in_order(Counter(row["status"] for row in rows))
+    shown = rows if wanted is None else [row for row in rows if row["status"] == wanted]
+    if deps_met:
+        ready = _ready(graph, recorded)
+        shown = [row for row in shown if row["node_id"] in ready]
+    if as_json:
+        result = {
+            "graph_name": graph.name,
+            "prd_ref": graph.attrs.get("prd_ref", ""),
+            "total_nodes": len(rows),
+            "summary": counts,
+        }
+        if deps_met:
+            result["deps_met_filter"] = True
+        say(dump(result if summary else {**result, "nodes": shown}))
+    else:
+        _print(graph, [] if summary else shown, counts, summary=summary)
+    _note_differences(file, graph, recorded)
+
+
+def _check_state(wanted: str) -> None:
+    states = [state.value for state in NodeState]
+    if wanted not in states:
+        raise InputError(f"{wanted!r} is not a state", fix=f"the states are {', '.join(states)}")
+
+
+def _row(graph: Graph, node: Node) -> dict[str, str]:
+    attrs = node.attrs
+    return {
+        "node_id": node.id,
+        "handler": graph.handler(node),
+        "status": attrs.get("status", NodeState.PENDING.value),
+        "bead_id": attrs.get("bead_id", ""),
+        "worker_type": attrs.get("worker_type", ""),
+        "label": attrs.get("label", "").replace("\n", " "),
+    }
+
+
+def _in_order(counts: Counter[str]) -> dict[str, int]:
+    """Return the counts in the order of a node's life, then what is no state at all."""
+    known = [state.value for state in NodeState]
+    order = [*known, *sorted(counts.keys() - set(known))]
+    return {each: counts[each] for each in order if counts[each]}
+
+
+def _print(
+    graph: Graph, rows: list[dict[str, str]], counts: dict[str, int], *, summary: bool
+) -> None:
+    prd = graph.attrs.get("prd_ref", "")
+    total = sum(counts.values())
+    title = _line([graph.name or "(no name)", *([f"({prd})"] if prd else [])])
+    say(f"{title}: {total} node{'s' * (total != 1)}")
+    if summary:
+        width = max(map(len, counts), default=0)
+        for state, count in counts.items():
+            say(f"  {_line([state]).ljust(width)}  {count}")
+        return
+    say("")
+    if rows:
+        for line in table([_HEADINGS, *(tuple(row.values()) for row in rows)]):
+            say(line)
+    else:
+        say("(no node matches)")
+    say("")
+    say(", ".join(f"{_line([state])} {count}" for state, count in counts.items()))
+
+
+def table(rows: Sequence[Sequence[str]]) -> Iterable[str]:
+    """Yield the rows as lines with aligned columns; a column that is empty in all is left out."""
+    clean = [[_line([cell]) for cell in row] for row in rows]
+    kept = [
+        at for at in range(len(clean[0])) if len(clean) == 1 or any(row[at] for row in clean[1:])
+    ]
+    widths = {at: max(len(row[at]) for row in clean) for at in kept}
+    for row in clean:
+        yield "  ".join(row[at].ljust(widths[at]) for at in kept).rstrip()
+
+
+def _line(words: Iterable[str]) -> str:
+    """Return one printable line: a label may hold anything, and a terminal obeys some of it."""
+    text = " ".join(words)
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _recorded(file: str) -> RunState | None:
+    """Return what the journal beside the file says; None without one, or when it is unreadable."""
+    path = layout_of(os.path.realpath(file)).journal
+    if not os.path.exists(path):
+        return None
+    from attractor.run.fold import fold  # only beside a journal
+    from attractor.run.journal import read
+
+    try:
+        return fold(read(path).entries)
+    except AttractorError as error:
+        click.echo(f"note: the journal is not used: {error}", err=True)
+        return None
+
+
+def _ready(graph: Graph, recorded: RunState | None) -> set[NodeId]:
+    from attractor.run.plan import Plan  # only for --deps-met
+    from attractor.run.reconcile import shown_state
+
+    statuses = {node: shown_state(graph, node) for node in graph.nodes}
+    return set(Plan(graph, statuses, recorded.outcomes if recorded else {}).ready())
+
+
+def _note_differences(file: str, graph: Graph, recorded: RunState | None) -> None:
+    if recorded is None:
+        return
+    from attractor.run.reconcile import compare  # only beside a journal
+
+    try:
+        found = compare(graph, recorded)
+    except InputError as error:
+        click.echo(f"note: {error.where}: {error.problem}", err=True)
+        return
+    if differing := [*found.missed, *found.edited]:
+        first = differing[0]
+        more = f", and {len(differing) - 1} more differ" if len(differing) > 1 else ""
+        click.echo(
+            f"note: {file}: node {first.node!r} is {first.file} in the file, but "
+            f"{first.journal.value} in its journal{more}; the journal counts",
+            err=True,
+        )
