@@ -6,8 +6,10 @@ content in one step. After a crash at any point a reader sees the old state or t
 may be left over is one file in a `tmp/` folder or a dot file, which no reader opens.
 
 Limits: both need a filesystem with atomic link and rename inside one folder tree (every local
-POSIX one; network filesystems are not supported), and durability is what the disk's own cache
-flush gives.
+POSIX one; network filesystems are not supported), and durability is what the system's fsync gives
+(on macOS that does not empty the disk's own cache). Only when the very last step, the fsync of the
+folder, fails has the new state appeared although StorageError is raised. `replace` keeps the mode
+of the file, not its owner or its other hard links.
 """
 
 from __future__ import annotations
@@ -27,7 +29,14 @@ _REASONS = {
     errno.EDQUOT: ("the disk quota is used up", "free some space, then do the same again"),
     errno.EROFS: ("the filesystem is read-only", "choose a folder that can be written"),
     errno.EACCES: ("permission denied", "check the owner and mode of the folder"),
-    errno.EPERM: ("permission denied", "check the owner and mode of the folder"),
+    errno.EPERM: (
+        "this is not permitted here",
+        "check the owner and mode of the folder, and that its filesystem has hard links",
+    ),
+    errno.EXDEV: ("the folder and its tmp/ are on two filesystems", "put them on the same one"),
+    errno.EFBIG: ("the file size limit is reached", "raise it (`ulimit -f`), then try again"),
+    errno.ENAMETOOLONG: ("the name is too long", "use a shorter one"),
+    errno.EISDIR: ("a folder has this name", "move it away, or choose another name"),
     errno.ENOENT: ("the folder does not exist", "create it, or check the path"),
     errno.ENOTDIR: ("part of the path is not a folder", "check the path"),
     errno.EIO: ("the disk reported an error", "check the disk before going on"),
@@ -36,7 +45,10 @@ _REASONS = {
 
 @contextlib.contextmanager
 def storage_errors(doing: str, path: StrPath) -> Iterator[None]:
-    """Turn an OSError inside into a StorageError that names the path and what to do."""
+    """Turn an OSError inside into a StorageError that names the path and what to do.
+
+    FileExistsError passes: to its caller it is an answer, not a fault of the disk.
+    """
     try:
         yield
     except FileExistsError:
@@ -62,9 +74,14 @@ def fsync_folder(folder: StrPath) -> None:
         os.close(fd)
 
 
-def _write_new(path: str, data: bytes, mode: int) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+def _write_new(path: str, data: bytes, mode: int | None = None) -> None:
+    """Write a new file; without a mode it has the usual one, 0644 less the umask."""
+    fd = os.open(
+        path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644 if mode is None else 0o600
+    )
     try:
+        if mode is not None:
+            os.fchmod(fd, mode)
         write_all(fd, data)
         os.fsync(fd)
     finally:
@@ -82,11 +99,13 @@ def publish(folder: StrPath, name: str, data: bytes, *, tmp: StrPath | None = No
     `tmp` (by default `folder/tmp`) must exist on the same filesystem. FileExistsError means that
     the name was taken: nothing was changed, choose another.
     """
+    if name in {"", ".", ".."} or "/" in name or "\0" in name:
+        raise ValueError(f"not the name of a file in a folder: {name!r}")
     final = os.path.join(folder, name)
     draft = os.path.join(tmp or os.path.join(folder, "tmp"), f"{name}.{secrets.token_hex(4)}")
     with storage_errors("publish", final):
         try:
-            _write_new(draft, data, 0o644)
+            _write_new(draft, data)
             os.link(draft, final)
         finally:
             _unlink_quietly(draft)
@@ -100,10 +119,9 @@ def replace(path: StrPath, data: bytes) -> None:
     folder, name = os.path.split(final)
     draft = os.path.join(folder, f".{name}.{secrets.token_hex(4)}")
     with storage_errors("write", path):
-        try:
+        mode = None
+        with contextlib.suppress(FileNotFoundError):
             mode = os.stat(final).st_mode & 0o7777
-        except FileNotFoundError:
-            mode = 0o644
         try:
             _write_new(draft, data, mode)
             os.replace(draft, final)
