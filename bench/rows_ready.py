@@ -30,7 +30,7 @@ def rows() -> Iterator[Row]:
 def _moves(nodes: int) -> Callable[[], object]:
     graph = build(parse(fan_text(nodes)))
     statuses = dict.fromkeys(graph.nodes, NodeState.PENDING)
-    plan = Plan(graph, statuses)
+    plan = Plan(graph, statuses, {})
     plan.move(NodeId("start"), NodeState.VALIDATED)
 
     def work() -> None:
