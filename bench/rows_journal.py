@@ -68,5 +68,4 @@ def _verify(folder: str, data: dict[str, str]) -> Row:
         lambda: read(path),
         "reading the lines + json.loads",
         bare,
-        budget="<= 3x",
     )

@@ -46,7 +46,9 @@ def _signal(number: int) -> bytes:
 
 
 def _mailbox(folder: str) -> Mailbox:
-    return Mailbox(tempfile.mkdtemp(dir=folder), key=new_key(), clock=SystemClock())
+    box = Mailbox(tempfile.mkdtemp(dir=folder), key=new_key(), clock=SystemClock())
+    box.create()
+    return box
 
 
 def _publish(folder: str) -> Row:
@@ -90,7 +92,7 @@ def _drain(folder: str) -> Row:
     with _without_fsync():
         for _ in range(FULL):
             box.send(signal)
-    path = os.fspath(box.folder)
+    path = box.folder
 
     def bare() -> None:
         for name in sorted(os.listdir(path)):

@@ -17,7 +17,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 from collections.abc import Iterator
 
 from signals.errors import StorageError
@@ -102,7 +101,7 @@ def publish(folder: StrPath, name: str, data: bytes, *, tmp: StrPath | None = No
     if name in {"", ".", ".."} or "/" in name or "\0" in name:
         raise ValueError(f"not the name of a file in a folder: {name!r}")
     final = os.path.join(folder, name)
-    draft = os.path.join(tmp or os.path.join(folder, "tmp"), f"{name}.{secrets.token_hex(4)}")
+    draft = os.path.join(tmp or os.path.join(folder, "tmp"), f"{name}.{os.urandom(4).hex()}")
     with storage_errors("publish", final):
         try:
             _write_new(draft, data)
@@ -117,7 +116,7 @@ def replace(path: StrPath, data: bytes) -> None:
     """Give `path` this content in one durable step, keeping its mode; a symlink stays a symlink."""
     final = os.path.realpath(path)
     folder, name = os.path.split(final)
-    draft = os.path.join(folder, f".{name}.{secrets.token_hex(4)}")
+    draft = os.path.join(folder, f".{name}.{os.urandom(4).hex()}")
     with storage_errors("write", path):
         mode = None
         with contextlib.suppress(FileNotFoundError):

@@ -12,7 +12,6 @@ import errno
 import hmac
 import json
 import os
-import secrets
 import stat
 from collections.abc import Mapping
 from typing import Any, Final
@@ -37,7 +36,7 @@ def write_key(path: StrPath, key: bytes) -> None:
     """Store a key durably and never over another one; nobody else can read it at any moment."""
     final = os.fspath(path)
     folder, name = os.path.split(final)
-    draft = os.path.join(folder, f".{name}.{secrets.token_hex(4)}")
+    draft = os.path.join(folder, f".{name}.{os.urandom(4).hex()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     with storage_errors("write the key", final):
         fd = os.open(draft, flags, _MODE)

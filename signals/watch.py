@@ -27,13 +27,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final, Protocol, Self, final
+from typing import TYPE_CHECKING, Final, Protocol, Self, cast, final
 
 from signals.atomic import StrPath
 from signals.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
     from watchdog.observers.api import ObservedWatch
+    from watchdog.observers.inotify_c import WatchDescriptor
 
 _SUFFIX: Final = ".json"
 _HEADER: Final = struct.Struct("iIII")
@@ -89,8 +90,8 @@ class _Inotify:
     def wait(self, seconds: float) -> bool | None:
         if not self._poll.poll(seconds * 1000):
             return None
-        # No event is lost: the queue is emptied before the caller lists, so what comes during
-        # the listing is still in the queue at the next wait.
+        # Read before the caller lists: what comes during the listing, or did not fit into this
+        # read, is still in the queue at the next wait.
         return self._understand(os.read(self._fd, _READ_BYTES))
 
     def _understand(self, events: bytes) -> bool:
@@ -114,7 +115,7 @@ class _Inotify:
         if folder is None:
             return False
         if still_watched:
-            self._c.inotify_rm_watch(self._fd, self._c.WatchDescriptor(watch))
+            self._c.inotify_rm_watch(self._fd, cast("WatchDescriptor", watch))
         self._gone.add(folder)
         return True
 

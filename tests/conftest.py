@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+SHOWN = "shown"  # what a test records under this name is printed at the end
 
 
 @dataclass(frozen=True)
@@ -90,3 +91,20 @@ def attractor(tmp_path: Path) -> Callable[..., Said]:
         return Said(done.returncode, done.stdout, done.stderr)
 
     return call
+
+
+def _shown(terminalreporter: Any) -> Iterator[str]:
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            for name, line in getattr(report, "user_properties", ()):
+                if name == SHOWN and report.when == "call":
+                    yield line
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Show each `record_property("shown", line)`: properties survive the way from a worker."""
+    lines = sorted(_shown(terminalreporter))
+    if lines:
+        terminalreporter.section("shown by the tests")
+        for line in lines:
+            terminalreporter.write_line(line)

@@ -16,7 +16,7 @@ import signal as posix_signals
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -263,20 +263,3 @@ def sweep(
         return swept
 
     return run
-
-
-def _shown(terminalreporter: Any) -> Iterator[str]:
-    for outcome in ("passed", "failed"):
-        for report in terminalreporter.getreports(outcome):
-            for name, line in getattr(report, "user_properties", ()):
-                if name == _SHOWN and report.when == "call":
-                    yield line
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Show each `record_property("shown", line)`: properties survive the way from a worker."""
-    lines = sorted(_shown(terminalreporter))
-    if lines:
-        terminalreporter.section("shown by the tests")
-        for line in lines:
-            terminalreporter.write_line(line)
