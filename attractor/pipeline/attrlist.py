@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, NoReturn
 
 from attractor.pipeline.document import Attribute, DotError, Span
 from attractor.pipeline.lex import BARE_VALUE, QUOTED_INSIDE, scan, unescape
-from attractor.pipeline.refusals import TEXT_FIX, refuse_token
+from attractor.pipeline.refusals import TEXT_FIX, refuse_token, short
 from attractor.pipeline.source import Source
 
 _KEY: Final = r"[A-Za-z_][A-Za-z0-9_]*+(?:\.[A-Za-z_][A-Za-z0-9_]*+)*+"
@@ -128,9 +128,10 @@ class _Walk:
             return unescape(text[start + 1 : end - 1])
         if kind != "bare":
             self._refuse_key(kind, start)
-        if not _key(text[start:end]):
-            self._fail(start, f"The attribute name `{text[start:end]}` needs quotes.", TEXT_FIX)
-        return text[start:end]
+        name = text[start:end]
+        if not _key(name):
+            self._fail(start, f"The attribute name `{short(name)}` needs quotes.", TEXT_FIX)
+        return name
 
     def _refuse_key(self, kind: str, at: int) -> NoReturn:
         if kind in {"end", "}", "{", "[", "->", "--"}:
@@ -147,7 +148,7 @@ class _Walk:
         name = self.source.text[key_start : scan(self.source.text, key_start)[2]]
         self._fail(
             key_start,
-            f"The attribute {name} has no value.",
+            f"The attribute {short(name)} has no value.",
             "Write name=value; a value of several words needs double quotes around all of it.",
         )
 

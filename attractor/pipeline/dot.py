@@ -44,6 +44,7 @@ from attractor.pipeline.refusals import (
     refuse_statement,
     refuse_token,
     runaway_string,
+    short,
 )
 from attractor.pipeline.source import Source
 
@@ -222,7 +223,8 @@ class _Parser:
     def _read_assignment(self, start: int, after: int) -> None:
         raw = self.word()
         if self.kind == "bare" and "-" in raw:
-            self.fail(start, f"The attribute name `{raw}` needs quotes.", f'Write "{raw}".')
+            name = short(raw)
+            self.fail(start, f"The attribute name `{name}` needs quotes.", f'Write "{name}".')
         key = unescape(raw[1:-1]) if self.kind == "quoted" else raw
         value, _, end = read_value(self.source, after)
         self.statements.append(Defaults(start, end, "graph", {key: value}, ()))
@@ -306,7 +308,7 @@ class _Parser:
         attrs: dict[str, str] = {}
         while self.kind == "[":
             listed = read_fast(self.text, self.start) or read_slow(self.source, self.start)
-            attrs = {**attrs, **listed.attrs} if lists else listed.attrs
+            attrs.update(listed.attrs)
             lists.append((self.start, listed.end))
             if listed.uncomma >= 0:
                 self._remark_comma(listed.uncomma)
@@ -363,14 +365,15 @@ class _Parser:
 
     def _check_id(self, node: str, start: int) -> None:
         if self.text[start] != '"' and _needs_quotes(node) and not _number(node):
-            self.fail(start, f"The name `{node}` needs quotes.", f'Write "{node}".')
+            name = short(node)
+            self.fail(start, f"The name `{name}` needs quotes.", f'Write "{name}".')
         if _portable(node) or node in self.odd_ids:
             return
         self.odd_ids.add(node)
         self.warnings.append(
             Remark(
                 "node_id_portable",
-                f"The name {node!r} is more than letters, digits, `_`, `.` and `-`.",
+                f"The name {short(node)!r} is more than letters, digits, `_`, `.` and `-`.",
                 start,
                 "Choose a plain name and put the words for people into `label`.",
             )

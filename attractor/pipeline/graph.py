@@ -9,6 +9,9 @@ where it first appears, be it in an edge; later defaults do not reach it. An edg
 an earlier one. Defaults of a subgraph end with it; a subgraph opened again under the same name
 goes on with its own. As in Graphviz a port becomes `tailport` or `headport` of the edge.
 
+A chain gives its attributes to every pair (the original harness: to the last edge only). An edge's
+`key` is an attribute like any other; to Graphviz it makes two edges one.
+
 Beyond Graphviz, as the Attractor specification has it: the label of a subgraph becomes a class of
 every node that appears inside (`label="Loop A"`: `loop-a`), behind those of its `class` attribute.
 """
@@ -39,8 +42,8 @@ NodeId = NewType("NodeId", str)
 
 Dialect = Literal["harness", "strongdm", "graphviz"]
 
-# The handlers' names are the harness's where it has one (docs/reference). Two shapes mean something
-# else in each dialect: `Graph.handler` settles parallelogram and component.
+# The names are the harness's where it has one. `Graph.handler` settles parallelogram and component,
+# which mean something else in each dialect.
 SHAPE_HANDLERS: Final[Mapping[str, str]] = {
     "Mdiamond": "start",
     "Msquare": "exit",

@@ -24,7 +24,13 @@ _UNCLOSED: Final = {
     "unclosed html": ("This HTML label is not closed.", "Write a `>` for every `<`."),
     "unclosed comment": ("This comment is not closed.", "Write `*/` where it should end."),
 }
+_LONGEST_WORD: Final = 40
 _QUOTES: Final = "'\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f`"
+
+
+def short(word: str) -> str:
+    """Return a word that fits into a sentence."""
+    return word if len(word) <= _LONGEST_WORD else word[:_LONGEST_WORD] + "..."
 
 
 def refuse_token(source: Source, kind: str, at: int, expected: str) -> NoReturn:
@@ -40,7 +46,7 @@ def refuse_token(source: Source, kind: str, at: int, expected: str) -> NoReturn:
         shown = f"`{letter}`" if letter.isprintable() else f"The character U+{ord(letter):04X}"
         raise DotError.at(source, at, f"{shown} may not stand outside quotes.", TEXT_FIX)
     word = text[at : scan(text, at)[2]]
-    found = f"`{word}`" if kind == "bare" else _FOUND.get(kind, f"`{kind}`")
+    found = f"`{short(word)}`" if kind == "bare" else _FOUND.get(kind, f"`{kind}`")
     raise DotError.at(source, at, f"Here stands {found}.", expected)
 
 

@@ -124,11 +124,16 @@ def test_a_refused_permission_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
             load_module.load("p.dot")
 
 
-def test_a_file_that_is_too_large_is_refused_unread(tmp_path: Path, cli: Any) -> None:
+def test_a_file_that_is_too_large_is_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "p.dot"
     with file.open("wb") as large:
         large.truncate(64 * 1024 * 1024 + 1)
-    assert "larger than 64 MiB" in cli("parse", file).err
+    with monkeypatch.context() as patch:
+        patch.setattr(load_module.os, "read", None)
+        with pytest.raises(InputError, match="larger than 64 MiB"):
+            load_module.load(file)
 
 
 def test_a_file_name_with_a_nul_is_refused(cli: Any) -> None:

@@ -299,6 +299,15 @@ def test_list_of_a_folder_that_is_not_there_is_empty_and_makes_none(
     assert (said.status, said.json()["signals"], flat.exists()) == (0, [], False)
 
 
+@pytest.mark.parametrize("verb", ["list", "tail"])
+def test_looking_for_a_reader_that_no_run_has_is_refused(
+    cli: Callable[..., Any], run_dir: Path, verb: str
+) -> None:
+    said = cli("signal", verb, "--target", "somebody", "--run", run_dir)
+    assert said.status == 1
+    assert "nobody reads signals for 'somebody'" in said.err
+
+
 def test_list_shows_any_file_name_without_harm(attractor: Any, flat: Path) -> None:
     flat.mkdir()
     for name in (b"\xff.json", b"\x1b[2J-a-b-\xc3\xa9.json"):

@@ -222,7 +222,7 @@ def setting(node: str, **attrs: str) -> Edit:
         ("\n\ta -> b; // x\n", setting("b", s="q"), '\n\ta -> b; // x\n\tb [s="q"];\n'),
         ("\r\n\ta -> b;\r\n", setting("b", s="q"), '\r\n\ta -> b;\r\n\tb [s="q"];\r\n'),
         ("a -> b", setting("b", s="q"), 'a -> b; b [s="q"]'),
-        ("a [s=p]", setting("a", s="p"), "a [s=p]"),
+        ('a [s="p" + ""]', setting("a", s="p"), 'a [s="p" + ""]'),
         ("a", setting("a"), "a"),
     ],
 )
@@ -244,6 +244,7 @@ def test_an_attribute_is_set_in_the_manner_of_its_list(
         ("a [\n  x=1, // one\n  s=p, // two\n  y=2\n]", "a [\n  x=1, // one\n  // two\n  y=2\n]"),
         ("a [\n  x=1,\n  s=p,\n  y=2\n]", "a [\n  x=1,\n  y=2\n]"),
         ("a [s=p]; a [s=q]", "a; a"),
+        ("a [s=p /*1*/, /*2*/ x=1]", "a [/*1*/ /*2*/ x=1]"),
         ("a [x=1]", "a [x=1]"),
     ],
 )
@@ -281,6 +282,7 @@ def test_a_node_is_removed_and_its_neighbours_stay(before: str, after: str) -> N
         ("\n  a; b;\n  z -> a -> b -> c [x=1];\n", "\n  a; b;\n  z -> a [x=1];\n  b -> c [x=1];\n"),
         ("\n  a, c -> b:p [x=1]\n", "\n  a, c\n  b:p\n  c -> b:p [x=1]\n"),
         ("a; b; a -> b -> c", "a; b; b -> c"),
+        ("a; b; a -> b; /*1*/ a -> b; /*2*/", "a; b; a -> b; /*1*/ /*2*/"),
     ],
 )
 def test_an_edge_is_removed_and_the_rest_of_its_statement_stays(before: str, after: str) -> None:
