@@ -142,6 +142,7 @@ def test_the_child_is_killed_when_we_are_interrupted(tmp_path: Path) -> None:
     note = tmp_path / "pid"
     code = (
         "import os, signal, sys\n"
+        "sys.stdin.read(1)\n"  # comes only once run_tool waits for us
         "open(sys.argv[1], 'w').write(str(os.getpid()))\n"
         "os.kill(os.getppid(), signal.SIGUSR1)\n"
         "signal.pause()\n"
@@ -153,7 +154,7 @@ def test_the_child_is_killed_when_we_are_interrupted(tmp_path: Path) -> None:
     before = posix_signals.signal(posix_signals.SIGUSR1, interrupted)
     try:
         with pytest.raises(KeyboardInterrupt):
-            run_tool(python(code, str(note)), timeout_seconds=60)
+            run_tool(python(code, str(note)), timeout_seconds=60, stdin=b"go")
     finally:
         posix_signals.signal(posix_signals.SIGUSR1, before)
     with pytest.raises(ProcessLookupError):
