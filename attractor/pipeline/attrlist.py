@@ -16,14 +16,14 @@ from attractor.pipeline.lex import BARE_VALUE, QUOTED_INSIDE, scan, unescape
 from attractor.pipeline.refusals import TEXT_FIX, refuse_token, short
 from attractor.pipeline.source import Source
 
-_KEY: Final = r"[A-Za-z_][A-Za-z0-9_]*+(?:\.[A-Za-z_][A-Za-z0-9_]*+)*+"
+_KEY: Final = r"[A-Za-z_][A-Za-z0-9_]*+(?>(?:\.[A-Za-z_][A-Za-z0-9_]*+)*)"
 _BLANK: Final = r"[ \t\r\n]*+"
 _ATTRIBUTE: Final = (
     rf'({_KEY}){_BLANK}={_BLANK}(?:"({QUOTED_INSIDE})"|({BARE_VALUE})){_BLANK}([,;]?+){_BLANK}'
 )
 _NO_GROUPS: Final = re.sub(r"\((?!\?)", "(?:", _ATTRIBUTE)
 
-_list = re.compile(rf"\[{_BLANK}(?:{_NO_GROUPS})*+\]").match
+_list = re.compile(rf"\[{_BLANK}(?>(?:{_NO_GROUPS})*)\]").match
 _attributes = re.compile(_ATTRIBUTE).findall
 _attribute = re.compile(_ATTRIBUTE).match
 _bare_value = re.compile(BARE_VALUE).match

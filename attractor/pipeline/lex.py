@@ -12,20 +12,21 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+# A repeated group is atomic by `(?>...)`: before Python 3.11.5, `(...)*+` matches wrongly.
 # Letters, digits, `_`, `.` and all beyond ASCII but spaces, byte-order marks and curly quotes.
 _LETTER: Final = r"[^\x00-\-/:-@\[-^`{-\x7f\s\ufeff\u2018-\u201f]"
 # Hyphens stand inside (gpt-5.4) or before (-1), and never begin an arrow.
-BARE: Final = rf"-?{_LETTER}++(?:-{_LETTER}++)*+"
+BARE: Final = rf"-?{_LETTER}++(?>(?:-{_LETTER}++)*)"
 # A bare value may also hold colons (qwen3:8b); elsewhere a colon begins a port.
-BARE_VALUE: Final = rf"{BARE}(?::{BARE})*+"
-QUOTED_INSIDE: Final = r'[^"\\]*+(?:\\[\s\S][^"\\]*+)*+'
+BARE_VALUE: Final = rf"{BARE}(?>(?::{BARE})*)"
+QUOTED_INSIDE: Final = r'[^"\\]*+(?>(?:\\[\s\S][^"\\]*+)*)'
 # As Graphviz has it, `#` begins a comment anywhere outside a string.
 _SPACE: Final = r"[ \t\r\n\f\v]++"
 _COMMENT: Final = r"//[^\n]*+|/\*[\s\S]*?\*/|\#[^\n]*+"
 _TRIVIA: Final = rf"(?:{_SPACE}|{_COMMENT}|\A\ufeff)"
 
 _next = re.compile(
-    rf'{_TRIVIA}*+(?:({BARE})|("{QUOTED_INSIDE}")|(->|--|[{{}}\[\];,=:+])|(<[^<>]*+>))?'
+    rf'(?>{_TRIVIA}*)(?:({BARE})|("{QUOTED_INSIDE}")|(->|--|[{{}}\[\];,=:+])|(<[^<>]*+>))?'
 ).match
 _trivia = re.compile(_TRIVIA).match
 _angle = re.compile("[<>]").search
