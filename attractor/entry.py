@@ -23,3 +23,9 @@ def main() -> None:
     from attractor.cli.main import cli  # only after the decision above
 
     cli()
+
+
+def bd() -> None:
+    """Run `attractor bd`: the console script `attractor-bd`; never returns."""
+    sys.argv.insert(1, "bd")
+    main()

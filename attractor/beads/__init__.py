@@ -1,0 +1,1 @@
+"""The issue store: beads in `.beads/issues.jsonl`, in the classic format that `bd` reads."""
