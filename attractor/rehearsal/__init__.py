@@ -1,0 +1,1 @@
+"""The scripted model: real Claude Code against answers that a person wrote, on loopback only."""
