@@ -20,7 +20,7 @@ import signal as posix_signals
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from typing import IO, Literal, final
+from typing import IO, Literal, NamedTuple, final
 
 from attractor.errors import ToolError
 from signals.clock import Clock, SystemClock
@@ -76,6 +76,31 @@ def run_tool(
     return bytes(talk.stdout)
 
 
+class Ran(NamedTuple):
+    """How a shell command ended."""
+
+    status: int | None
+    """Its exit status, negative for a signal; None when it was stopped at its deadline."""
+    tail: str
+    """The last that it said on stdout and stderr."""
+
+
+def run_shell(command: str, *, timeout_seconds: float, cwd: str, tail_characters: int) -> Ran:
+    """Run a line of shell, without input, to its end or its deadline.
+
+    It has ended when its output is closed, too: one that leaves a talking child behind is late.
+    """
+    # Before the command's own lines, so that what the shell says of bad syntax is heard as well.
+    child = _start(["/bin/sh", "-c", f"exec 2>&1\n{command}"], cwd, None)
+    talk = _Talk(b"", 4 * tail_characters, tail_only=True)
+    try:
+        ended = talk.until_end(child, timeout_seconds, SystemClock())
+    finally:
+        _end(child)
+    tail = talk.stdout.decode("utf-8", "replace")[-tail_characters:]
+    return Ran(child.returncode if ended else None, tail)
+
+
 def _failure(argv: Sequence[str], problem: str) -> ToolError:
     command = shlex.join(argv)
     if len(command) > _COMMAND_CHARACTERS:
@@ -129,12 +154,13 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 class _Talk:
     """Feeds a child's stdin and collects what it says, at the same time, so that none blocks."""
 
-    def __init__(self, stdin: bytes, limit: int) -> None:
+    def __init__(self, stdin: bytes, limit: int, *, tail_only: bool = False) -> None:
         self.stdout = bytearray()
         self.stderr = bytearray()  # its last bytes only
         self.overflowed = False
         self._unsent = memoryview(stdin)
         self._limit = limit
+        self._tail_only = tail_only
 
     def until_end(
         self, child: subprocess.Popen[bytes], timeout_seconds: float, clock: Clock
@@ -171,6 +197,8 @@ class _Talk:
             streams.unregister(stream)
         key.data.extend(chunk)
         del self.stderr[:-_TAIL_BYTES]
+        if self._tail_only:
+            del self.stdout[: -self._limit]
         self.overflowed = len(self.stdout) > self._limit
 
     def _send(self, streams: selectors.BaseSelector, stdin: IO[bytes]) -> None:

@@ -1,0 +1,195 @@
+"""`attractor init`: the Stop hook in a project's `.claude/settings.json`, and out of it again.
+
+What was there is kept beside it as `settings.json.attractor-backup` (empty: there was no file)
+before anything is written; no backup is ever overwritten. Undo puts it back byte for byte as long
+as the file is what we wrote; a file that was changed since loses our entries and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import sys
+from typing import Final, NamedTuple
+
+import click
+
+from attractor.cli.output import dump, json_option, say
+from attractor.errors import InputError, UsageError
+from attractor.promise import settings
+from attractor.promise.settings import Hook
+from signals.atomic import fsync_folder, publish, replace, storage_errors
+
+_BACKUP: Final = "settings.json.attractor-backup"
+_MOST_BACKUPS: Final = 1000
+
+
+@click.command()
+@click.argument("folder", metavar="[DIR]", default=os.curdir, type=click.Path())
+@click.option("--print", "only_print", is_flag=True, help="Show the result; write nothing.")
+@click.option("--undo", is_flag=True, help="Take the hook out again.")
+@json_option
+def init(folder: str, only_print: bool, undo: bool, as_json: bool) -> None:
+    """Install the Stop hook into the project DIR (default: here).
+
+    It goes into .claude/settings.json, beside what is there. A session that owns a promise is then
+    held until the promise is kept; no other session is touched.
+    """
+    if only_print and undo:
+        raise UsageError("--print and --undo do not go together", fix="give one of them")
+    place = _Place.of(folder)
+    if only_print:
+        click.echo(settings.merged(place.text(), this_hook(), place.file).text, nl=False)
+        return
+    did = _remove(place) if undo else _install(place)
+    if as_json:
+        shown = {"file": place.file, "changed": did.changed, "notes": did.notes}
+        say(dump({"status": "ok", **shown, "message": did.message}))
+        return
+    say(did.message)
+    for note in did.notes:
+        say(f"note: {note}")
+
+
+class _Did(NamedTuple):
+    changed: bool
+    message: str
+    notes: list[str]
+
+
+class _Place(NamedTuple):
+    """Where a project keeps its settings."""
+
+    folder: str
+    file: str
+
+    @classmethod
+    def of(cls, project: str) -> _Place:
+        if not os.path.isdir(project):
+            raise InputError("this is not a folder", where=project, fix="name a project's folder")
+        if os.path.realpath(project) == os.path.realpath(os.path.expanduser("~")):
+            problem = "this is your home folder, whose .claude holds your own settings"
+            raise InputError(problem, where=project, fix="name a project's folder")
+        folder = os.path.join(project, ".claude")
+        return cls(folder, os.path.join(folder, "settings.json"))
+
+    def data(self) -> bytes | None:
+        if not os.path.lexists(self.file):
+            return None
+        with storage_errors("read", self.file):
+            if not stat.S_ISREG(os.stat(self.file).st_mode):  # opening a FIFO would wait
+                raise InputError("this is not a file", where=self.file, fix="move it away")
+            with open(self.file, "rb") as file:
+                return file.read()
+
+    def text(self) -> str | None:
+        data = self.data()
+        return None if data is None else _decoded(data, self.file)
+
+    def backups(self) -> list[str]:
+        """Return the backups, newest first."""
+        names = [_backup_name(number) for number in range(1, _MOST_BACKUPS)]
+        there = set(os.listdir(self.folder)) if os.path.isdir(self.folder) else set()
+        return [os.path.join(self.folder, name) for name in reversed(names) if name in there]
+
+
+def this_hook() -> Hook:
+    """Return the hook of this installation, with the Python that runs now."""
+    package = os.path.dirname(os.path.abspath(settings.__file__))
+    return Hook(sys.executable, os.path.join(package, "stop_hook.py"))
+
+
+def _decoded(data: bytes, where: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError("this is not UTF-8", where=f"{where}:{line}") from error
+
+
+def _backup_name(number: int) -> str:
+    return _BACKUP if number == 1 else f"{_BACKUP}-{number}"
+
+
+def _install(place: _Place) -> _Did:
+    before = place.text()
+    new, notes = settings.merged(before, this_hook(), place.file)
+    if new == before:
+        return _Did(False, f"the stop hook is already in {place.file}", notes)
+    there = before is not None and settings.installed(before, place.file)
+    if not there:
+        _back_up(place, before)
+    replace(place.file, new.encode())
+    if there:
+        return _Did(True, f"brought the stop hook in {place.file} up to date", notes)
+    message = f"installed the stop hook in {place.file}\nto take it out: attractor init --undo"
+    return _Did(True, message, notes)
+
+
+def _back_up(place: _Place, before: str | None) -> None:
+    """Keep what is there; no backup at all says that not even the folder was."""
+    if not os.path.isdir(place.folder):
+        with storage_errors("create", place.folder):
+            os.mkdir(place.folder)
+            fsync_folder(os.path.dirname(place.folder))
+        return
+    data = (before or "").encode()
+    for number in range(1, _MOST_BACKUPS):
+        name = _backup_name(number)
+        try:
+            publish(place.folder, name, data, tmp=place.folder)
+        except FileExistsError:
+            with open(os.path.join(place.folder, name), "rb") as file:
+                if file.read() != data:
+                    continue
+        return
+    raise InputError("there are too many backups", where=place.folder, fix=f"remove old {_BACKUP}*")
+
+
+def _remove(place: _Place) -> _Did:
+    now = place.text()
+    hook = None if now is None else settings.installed(now, place.file)
+    if now is None or hook is None:
+        return _Did(False, f"the stop hook is not in {place.file}", [])
+    backups = {path: _read_backup(path) for path in place.backups()}
+    for path, before in backups.items():
+        with contextlib.suppress(InputError):  # a backup that somebody changed fits nothing
+            if settings.merged(before, hook, path).text == now:
+                _put_back(place, before)
+                _unlink(path)
+                return _Did(True, f"{place.file} is as it was before", [])
+    if settings.merged(None, hook, place.file).text == now:
+        _put_back(place, None)
+        with contextlib.suppress(OSError):  # not empty: others use it too
+            os.rmdir(place.folder)
+        return _Did(True, f"{place.file} is gone, as it was before", [])
+    keep_cap = any(before and _has_cap(before, path) for path, before in backups.items())
+    replace(place.file, settings.removed(now, place.file, keep_cap=keep_cap).encode())
+    note = "the file was changed since, so only our entries were taken out"
+    left = [f"what it was before is still in {path}" for path in backups]
+    return _Did(True, f"took the stop hook out of {place.file}", [note, *left])
+
+
+def _has_cap(before: str, path: str) -> bool:
+    with contextlib.suppress(InputError):
+        return settings.has_cap(before, path)
+    return False
+
+
+def _read_backup(path: str) -> str | None:
+    with storage_errors("read", path), open(path, "rb") as file:
+        return _decoded(file.read(), path) or None
+
+
+def _put_back(place: _Place, before: str | None) -> None:
+    if before is None:
+        _unlink(place.file)
+    else:
+        replace(place.file, before.encode())
+
+
+def _unlink(path: str) -> None:
+    with storage_errors("remove", path):
+        os.unlink(path)
+        fsync_folder(os.path.dirname(path))

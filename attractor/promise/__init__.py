@@ -1,0 +1,1 @@
+"""Completion promises: what a session said it would do, and whether that was shown."""
