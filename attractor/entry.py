@@ -20,9 +20,12 @@ def main() -> None:
         os.execv(sys.executable, argv)
     # The system takes all memory back at once; the collector's last walk would cost 10 ms.
     atexit.register(gc.freeze)
-    from attractor.cli.main import cli  # only after the decision above
+    try:
+        from attractor.cli.main import cli  # only after the decision above
 
-    cli()
+        cli()
+    except KeyboardInterrupt:
+        sys.exit(130)  # Ctrl-C before `guard` could answer it, or after
 
 
 def bd() -> None:

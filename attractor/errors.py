@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from signals.errors import AttractorError, ProtocolError, StorageError
+from signals.errors import AttractorError, BusyError, ProtocolError, StorageError
 
 __all__ = [
     "AttractorError",
+    "BusyError",
     "DamageError",
     "InputError",
     "ProtocolError",

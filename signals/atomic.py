@@ -2,8 +2,11 @@
 
 `publish` creates a name that did not exist, and never overwrites: written under `tmp/`, fsynced,
 linked to its name, unlinked from `tmp/`, the folder fsynced. `replace` gives an existing name new
-content in one step. After a crash at any point a reader sees the old state or the new one; what
-may be left over is one file in a `tmp/` folder or a dot file, which no reader opens.
+content in one step. After a crash at any point a reader sees the old state or the new one.
+
+What a crash may leave over is one draft: the dot file `.NAME.` and 8 hexadecimal digits, in `tmp/`
+or (from `replace`) beside NAME. No reader opens it, and nothing removes it by itself: the one
+writer of NAME does, with `sweep_drafts`, or the owner of a `tmp/`, by `draft_of`.
 
 Limits: both need a filesystem with atomic link and rename inside one folder tree (every local
 POSIX one; network filesystems are not supported), and durability is what the system's fsync gives
@@ -17,11 +20,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+import re
+import stat
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from signals.errors import StorageError
 
 StrPath = str | os.PathLike[str]
+
+_DRAFT: Final = re.compile(r"\.(.+)\.[0-9a-f]{8}", re.DOTALL)
 
 _REASONS = {
     errno.ENOSPC: ("the disk is full", "free some space, then do the same again"),
@@ -92,6 +100,29 @@ def _unlink_quietly(path: str) -> None:
         os.unlink(path)
 
 
+def _draft_in(folder: StrPath, name: str) -> str:
+    return os.path.join(folder, f".{name}.{os.urandom(4).hex()}")
+
+
+def draft_of(name: str) -> str | None:
+    """Return the name of the file that a file called so was to become; None if it is no draft."""
+    match = _DRAFT.fullmatch(name)
+    return match[1] if match else None
+
+
+def sweep_drafts(path: StrPath) -> None:
+    """Remove the drafts of `path` that dead writers left beside it.
+
+    Only for its one writer, who holds the lease: another's living draft would go too. What cannot
+    be removed stays.
+    """
+    folder, name = os.path.split(os.path.realpath(path))
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if draft_of(entry.name) == name and entry.is_file(follow_symlinks=False):
+                _unlink_quietly(entry.path)
+
+
 def publish(folder: StrPath, name: str, data: bytes, *, tmp: StrPath | None = None) -> str:
     """Create `folder/name` durably with this content, and return its path.
 
@@ -101,7 +132,7 @@ def publish(folder: StrPath, name: str, data: bytes, *, tmp: StrPath | None = No
     if name in {"", ".", ".."} or "/" in name or "\0" in name:
         raise ValueError(f"not the name of a file in a folder: {name!r}")
     final = os.path.join(folder, name)
-    draft = os.path.join(tmp or os.path.join(folder, "tmp"), f"{name}.{os.urandom(4).hex()}")
+    draft = _draft_in(tmp or os.path.join(folder, "tmp"), name)
     with storage_errors("publish", final):
         try:
             _write_new(draft, data)
@@ -112,19 +143,34 @@ def publish(folder: StrPath, name: str, data: bytes, *, tmp: StrPath | None = No
     return final
 
 
-def replace(path: StrPath, data: bytes) -> None:
-    """Give `path` this content in one durable step, keeping its mode; a symlink stays a symlink."""
+def replace(path: StrPath, data: bytes, *, check: Callable[[], object] | None = None) -> None:
+    """Give `path` this content in one durable step, keeping its mode; a symlink stays a symlink.
+
+    What is there and is no regular file (a folder, a device, a pipe) is refused, never replaced.
+    `check` is called when only that step is left to do; what it raises prevents it.
+    """
     final = os.path.realpath(path)
-    folder, name = os.path.split(final)
-    draft = os.path.join(folder, f".{name}.{os.urandom(4).hex()}")
+    draft = _draft_in(*os.path.split(final))
     with storage_errors("write", path):
         mode = None
         with contextlib.suppress(FileNotFoundError):
-            mode = os.stat(final).st_mode & 0o7777
+            mode = _mode_of_file(final, path)
         try:
             _write_new(draft, data, mode)
+            if check is not None:
+                check()
             os.replace(draft, final)
         except BaseException:
             _unlink_quietly(draft)
             raise
-        fsync_folder(folder)
+        fsync_folder(os.path.dirname(final))
+
+
+def _mode_of_file(final: str, path: StrPath) -> int:
+    mode = os.stat(final).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(mode):
+        fix = "a pipe or a device cannot be written in one step: choose another name"
+        raise StorageError("cannot write: this is no regular file", where=os.fspath(path), fix=fix)
+    return stat.S_IMODE(mode)

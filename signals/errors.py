@@ -52,3 +52,9 @@ class ProtocolError(AttractorError):
     """A signal that cannot be what it claims to be; the other side's fault, or a forgery."""
 
     code = "protocol"
+
+
+class BusyError(AttractorError):
+    """Another process holds what this needs, and did not let go in time; nothing was changed."""
+
+    code = "busy"

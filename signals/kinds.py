@@ -31,12 +31,12 @@ from pydantic_core import core_schema
 from signals.body import decode
 from signals.errors import ProtocolError
 from signals.explain import explained
-from signals.names import SIGNAL_TYPES
+from signals.names import LAYER, SIGNAL_TYPES, STAMP
 
 SCHEMA_VERSION: Final = 1
 
-Layer = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.]{0,63}$")]
-Stamp = Annotated[str, Field(pattern=r"^[0-9]{8}T[0-9]{6}(\.[0-9]{1,6})?Z$")]
+Layer = Annotated[str, Field(pattern=LAYER)]
+Stamp = Annotated[str, Field(pattern=STAMP)]
 Word = Annotated[str, Field(min_length=1)]
 Seconds = Annotated[int | float, Field(ge=0)]
 

@@ -15,15 +15,16 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 from collections.abc import Iterator
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
 from signals.atomic import StrPath, replace, storage_errors
 from signals.clock import Clock, iso
-from signals.errors import AttractorError
+from signals.errors import BusyError
 from signals.owner import Liveness, Owner, liveness
 
 _POLL_SECONDS: Final = 0.05
@@ -32,10 +33,8 @@ _POLL_SECONDS: Final = 0.05
 _held: set[tuple[int, str]] = set()
 
 
-class LeaseError(AttractorError):
+class LeaseError(BusyError):
     """Another process holds the lease; `details` say its pid, since when, and if it is alive."""
-
-    code: ClassVar[str] = "busy"
 
 
 @contextlib.contextmanager
@@ -45,7 +44,7 @@ def lease(path: StrPath, clock: Clock, timeout_seconds: float) -> Iterator[Owner
     A timeout of 0 tries once. LeaseError: another process holds it. Taking it twice in one process
     is a mistake in our own code and raises RuntimeError: hand the held lease down instead.
     """
-    if timeout_seconds < 0:
+    if not 0 <= timeout_seconds < math.inf:  # also not a number
         raise ValueError(f"a lease needs a deadline, not {timeout_seconds}")
     final = os.path.realpath(path)
     key = (os.getpid(), final)

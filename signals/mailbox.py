@@ -2,7 +2,7 @@
 
 A mailbox is a folder. A signal is one file in it, and where the file lies is the state it is in:
 
-    tmp/NAME.xxxx       being written; nobody reads here
+    tmp/.NAME.xxxxxxxx  being written; nobody reads here
     NAME                waiting
     processed/NAME      acknowledged
     quarantine/NAME     bad; quarantine/NAME.reason says why
@@ -44,16 +44,17 @@ import errno
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator
 from itertools import count
 from typing import TYPE_CHECKING, Final, NamedTuple, final
 
 from signals import sign
-from signals.atomic import StrPath, fsync_folder, publish, storage_errors
+from signals.atomic import StrPath, draft_of, fsync_folder, publish, storage_errors
 from signals.body import decode, encode, read_file
 from signals.clock import Clock, iso, stamp
 from signals.errors import ProtocolError, StorageError
-from signals.names import SUFFIX, name_of, parse_name
+from signals.names import SUFFIX, is_name, name_of, parse_name
 
 if TYPE_CHECKING:
     from signals.kinds import Signal
@@ -62,6 +63,8 @@ _TMP: Final = "tmp"
 _PROCESSED: Final = "processed"
 _QUARANTINE: Final = "quarantine"
 _REASON: Final = ".reason"
+
+_OPEN_OWN_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 _STALE_NS: Final = 3_600 * 10**9
 _SECOND_NS: Final = 10**9
@@ -222,19 +225,32 @@ class Mailbox:
 
     def acknowledge(self, *names: str) -> None:
         """Move signals to processed/, durably and idempotently; many at once share the fsyncs."""
+        with self.acknowledging(*names):
+            pass
+
+    @contextlib.contextmanager
+    def acknowledging(self, *names: str) -> Iterator[None]:
+        """Acknowledge when the block ends well; what refuses that is met before it begins.
+
+        Inside, and after a block that fails, the signals are in both places: they still wait.
+        """
         paths = [self._path(name) for name in names]
         with storage_errors("acknowledge", self.folder):
             processed = self._subfolder(_PROCESSED)
             gone = [name for name in names if self._keep(name, processed) is None]
             fsync_folder(processed)
-            for path in paths:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(path)
-            fsync_folder(self.folder)
+            if not os.access(self.folder, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         for name in gone:
             if not os.path.lexists(os.path.join(processed, _short(name))):
                 where = os.path.join(self.folder, name)
                 raise StorageError("there is no such signal to acknowledge", where=where)
+        yield
+        with storage_errors("acknowledge", self.folder):
+            for path in paths:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+            fsync_folder(self.folder)
 
     def quarantine(self, name: str, reason: str) -> None:
         """Put a bad file aside with its reason; what cannot be moved is reported once and stays."""
@@ -250,7 +266,8 @@ class Mailbox:
                 return
             if kept is None:
                 return
-            self._write_reason(folder, kept, name, reason)
+            if not self._write_reason(folder, kept, name, reason):
+                fsync_folder(folder)  # whoever wrote it may have died before this
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
             fsync_folder(self.folder)
@@ -282,25 +299,46 @@ class Mailbox:
             return kept
         raise AssertionError("count() has no end")
 
-    def _write_reason(self, folder: str, kept: str, name: str, reason: str) -> None:
+    def _write_reason(self, folder: str, kept: str, name: str, reason: str) -> bool:
+        """Write the reason durably; False if there is one already."""
         if os.path.lexists(os.path.join(folder, kept + _REASON)):
-            return
+            return False
         shown = os.fsencode(name).decode("utf-8", "backslashreplace")
         said = {"name": shown, "reason": reason, "at": iso(self._clock.wall_ns())}
-        with contextlib.suppress(FileExistsError):
-            data = json.dumps(said, indent=2).encode("ascii")
+        data = json.dumps(said, indent=2).encode("ascii")
+        try:
             publish(folder, kept + _REASON, data, tmp=self._subfolder(_TMP))
+        except FileExistsError:
+            return False
+        return True
 
     def sweep(self) -> None:
-        """Remove what senders that died have left in tmp/, once it is an hour old."""
+        """Remove the drafts that senders that died have left in tmp/, once they are an hour old.
+
+        The folder may be anybody's, its tmp/ too: what is not by name and kind a draft of a
+        mailbox stays, and so does everything behind a link.
+        """
         self._swept = True
-        folder = os.path.join(self.folder, _TMP)
         oldest = self._clock.wall_ns() - _STALE_NS
-        with contextlib.suppress(FileNotFoundError), os.scandir(folder) as drafts:
-            for draft in drafts:
-                with contextlib.suppress(OSError):
-                    if draft.stat(follow_symlinks=False).st_mtime_ns < oldest:
-                        os.unlink(draft.path)
+        with contextlib.suppress(OSError):
+            tmp = os.open(os.path.join(self.folder, _TMP), _OPEN_OWN_FOLDER)
+            try:
+                for name in filter(_is_draft, os.listdir(tmp)):
+                    _remove_old(tmp, name, oldest)
+            finally:
+                os.close(tmp)
+
+
+def _is_draft(name: str) -> bool:
+    final = draft_of(name)
+    return final is not None and (is_name(final) or final.endswith(SUFFIX + _REASON))
+
+
+def _remove_old(folder: int, name: str, oldest_ns: int) -> None:
+    with contextlib.suppress(OSError):
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if stat.S_ISREG(found.st_mode) and found.st_mtime_ns < oldest_ns:
+            os.unlink(name, dir_fd=folder)
 
 
 def _same(one: str, other: str) -> bool:

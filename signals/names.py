@@ -7,9 +7,13 @@ models in `signals.kinds`. A name is a claim; whether the body agrees is the mai
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple, Protocol
 
 SUFFIX: Final = ".json"
+
+LAYER: Final = r"^[A-Za-z0-9_][A-Za-z0-9_.]{0,63}$"
+STAMP: Final = r"^[0-9]{8}T[0-9]{6}(\.[0-9]{1,6})?Z$"
 
 SIGNAL_TYPES: Final = frozenset(
     {
@@ -65,6 +69,23 @@ def name_of(signal: Named) -> str:
     """Return the file name that belongs to a signal."""
     parts = (signal.timestamp, signal.source, signal.target, signal.signal_type)
     return "-".join(parts) + SUFFIX
+
+
+def is_layer(name: str) -> bool:
+    """Say whether a source or target can be called so."""
+    return re.fullmatch(LAYER, name) is not None
+
+
+def is_name(name: str) -> bool:
+    """Say whether this is exactly what `name_of` returns for some signal."""
+    parts = parse_name(name)
+    return (
+        parts is not None
+        and name == "-".join(parts) + SUFFIX
+        and parts.signal_type in SIGNAL_TYPES
+        and all(map(is_layer, (parts.source, parts.target)))
+        and re.fullmatch(STAMP, parts.stamp) is not None
+    )
 
 
 def parse_name(name: str) -> NameParts | None:

@@ -17,10 +17,10 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping
-from typing import ClassVar, Final, final
+from typing import Final, final
 
 from attractor.beads.lines import Lines, parse
-from attractor.errors import AttractorError, InputError
+from attractor.errors import BusyError, InputError
 from signals.atomic import replace, storage_errors
 from signals.clock import Clock
 
@@ -29,12 +29,6 @@ ISSUES: Final = "issues.jsonl"
 LOCK_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.005
 _DOLT: Final = ("embeddeddolt", "dolt")
-
-
-class BusyError(AttractorError):
-    """Another process holds the beads."""
-
-    code: ClassVar[str] = "busy"
 
 
 @final

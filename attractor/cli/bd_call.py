@@ -25,7 +25,7 @@ from attractor.beads.issue import (
 )
 from attractor.beads.lines import Lines
 from attractor.beads.store import Store, find
-from attractor.cli.output import dump, say
+from attractor.cli.output import dump, note, say
 from attractor.errors import AttractorError, InputError, UsageError
 from signals.clock import SystemClock
 
@@ -87,6 +87,8 @@ class BdGroup(click.Group):
         except AttractorError as error:
             error.details.setdefault("error", error.problem)
             raise
+        except click.exceptions.NoArgsIsHelpError:
+            raise  # a group without a verb: its help is the answer
         except click.UsageError as error:
             path = error.ctx.command_path if error.ctx else ctx.command_path
             problem = error.format_message()
@@ -197,7 +199,7 @@ class Call:
 
     def warn(self, text: str) -> None:
         """Tell a person something beside the result."""
-        click.echo(f"warning: {text}", err=True)
+        note(f"warning: {text}")
 
 
 def current() -> Call:

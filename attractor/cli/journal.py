@@ -12,8 +12,9 @@ from typing import Any
 
 import click
 
-from attractor.cli.output import dump, json_option, say
+from attractor.cli.output import dump, json_option, note, printable, say
 from attractor.errors import DamageError, InputError
+from attractor.run.fold import fold
 from attractor.run.journal import Entry, Reading, read
 from attractor.run.layout import RunLayout, layout_of
 
@@ -41,21 +42,22 @@ def show(file: str, node: str | None, last: int | None, as_json: bool) -> None:
         return
     for each in entries:
         said = sorted(each.data.items(), key=_node_first)
-        words = " ".join(f"{_printable(key)}={_printable(value)}" for key, value in said)
-        say(f"{each.seq:>6}  {each.at}  {each.event}  {words}".rstrip())
+        words = " ".join(f"{_word(key)}={_word(value)}" for key, value in said)
+        say(printable(f"{each.seq:>6}  {each.at}  {each.event}  {words}".rstrip()))
     if not entries:
         say("no entries")
     if reading.torn:
-        click.echo(f"note: {reading.torn}", err=True)
+        note(f"note: {reading.torn}")
 
 
 @journal.command()
 @click.argument("file")
 @json_option
 def verify(file: str, as_json: bool) -> None:
-    """Check every line of the journal of FILE against the chain of sums; exit 1 on damage."""
+    """Check every line of the journal of FILE: its sum, and what it says; exit 1 on damage."""
     try:
         path, reading = _reading(file)
+        fold(reading.entries, path)
     except DamageError as error:
         if not as_json:
             raise
@@ -67,7 +69,7 @@ def verify(file: str, as_json: bool) -> None:
     if as_json:
         say(dump(found))
         return
-    say(f"{path}: {len(reading.entries)} entries, all valid")
+    say(f"{printable(path)}: {len(reading.entries)} entries, all valid")
     if reading.torn:
         say(f"note: {reading.torn}; it counts as not written, and the next writer cuts it off")
 
@@ -107,8 +109,6 @@ def _node_first(item: tuple[str, Any]) -> bool:
     return item[0] != "node"
 
 
-def _printable(value: object) -> str:
+def _word(value: object) -> str:
     is_word = isinstance(value, str) and value.isprintable() and value and " " not in value
-    text = str(value) if is_word else json.dumps(value, ensure_ascii=False)
-    # What an agent wrote must not be able to steer the reader's terminal.
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+    return str(value) if is_word else json.dumps(value, ensure_ascii=False)

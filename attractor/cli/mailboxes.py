@@ -18,6 +18,7 @@ from attractor.errors import InputError, UsageError
 from signals import sign
 from signals.clock import SystemClock
 from signals.mailbox import Mailbox
+from signals.names import is_layer
 
 if TYPE_CHECKING:
     from attractor.run.layout import RunLayout
@@ -80,6 +81,7 @@ def flat_folder(folder: str | None) -> str:
 def mailbox_of(place: Place, target: str, node: str | None) -> Mailbox:
     """Return the one mailbox that this target reads."""
     if place.run is None:
+        _check_layer(target)
         return Mailbox(place.folder, target=target, clock=SystemClock())
     folders = {"guardian": place.run.guardian_mailbox, "terminal": place.run.terminal_mailbox}
     if target == "runner":
@@ -99,6 +101,8 @@ def mailboxes_of(place: Place, target: str | None) -> Iterator[Mailbox]:
     """Yield every mailbox that this target, or anybody, reads; to look into, not to take from."""
     clock = SystemClock()
     if place.run is None:
+        if target is not None:
+            _check_layer(target)
         yield Mailbox(place.folder, target=target, clock=clock)
         return
     folders = {
@@ -111,6 +115,13 @@ def mailboxes_of(place: Place, target: str | None) -> Iterator[Mailbox]:
     for reader, found in folders.items():
         if target in (None, reader):
             yield from (Mailbox(path, clock=clock) for path in found if os.path.isdir(path))
+
+
+def _check_layer(target: str) -> None:
+    # `send` lets through nobody else, so whoever waits for one waits for nothing.
+    if not is_layer(target):
+        fix = "a name has up to 64 letters, digits, '_' and '.' ('-' separates the parts of a name)"
+        raise InputError(f"nobody can be called {target!r}", where="--target", fix=fix)
 
 
 def _no_reader(target: str) -> InputError:

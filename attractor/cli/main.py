@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from typing import Any
 
 import click
@@ -73,4 +75,15 @@ def attractor() -> None:
 
 def cli() -> None:
     """Run the command line with our own errors and exit codes."""
-    guard(lambda: attractor.main(prog_name="attractor", standalone_mode=False))
+    guard(_run)
+
+
+def _run() -> None:
+    if "_ATTRACTOR_COMPLETE" in os.environ:  # the shell asks what could be typed next
+        attractor.main(prog_name="attractor")
+    # Not `main`: that one answers a reader that has gone with exit 1, and guard could not tell.
+    try:
+        with attractor.make_context("attractor", sys.argv[1:]) as context:
+            attractor.invoke(context)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)

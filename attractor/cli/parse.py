@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from attractor.cli.output import dump, json_option, say
+from attractor.cli.output import dump, json_option, printable, say
 from attractor.pipeline.graph import Graph
 from attractor.pipeline.load import load
 
@@ -36,7 +36,8 @@ def as_object(graph: Graph) -> dict[str, object]:
 
 def _listing(graph: Graph) -> str:
     nodes, edges = _count(len(graph.nodes), "node"), _count(len(graph.edges), "edge")
-    lines = [f"{graph.name or 'a pipeline without a name'}: {nodes}, {edges} ({graph.dialect})"]
+    name = graph.name or "a pipeline without a name"
+    lines = [f"{name}: {nodes}, {edges} ({graph.dialect})"]
     lines += _attrs(graph.attrs)
     for node in graph.nodes.values():
         lines += ["", f"{node.id} ({graph.handler(node)})", *_attrs(node.attrs)]
@@ -44,7 +45,7 @@ def _listing(graph: Graph) -> str:
         lines.append("")
     for edge in graph.edges:
         lines += [f"{edge.source} -> {edge.target}", *_attrs(edge.attrs)]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _count(number: int, thing: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, final
@@ -17,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Final, final
 import click
 
 from attractor.cli.mailboxes import Place, mailbox_of, mailboxes_of, place_options
-from attractor.cli.output import dump, json_option, say
-from attractor.errors import AttractorError, InputError, ProtocolError, UsageError
+from attractor.cli.options import SECONDS
+from attractor.cli.output import check_stdout, dump, json_option, note, printable, say
+from attractor.errors import AttractorError, InputError, ProtocolError
 from signals import sign
 from signals.atomic import storage_errors
 from signals.body import decode, read_file
@@ -104,8 +104,8 @@ def list_(target: str | None, everything: bool, place: Place, as_json: bool) -> 
         return
     for row in rows:
         state = row["state"] if everything else ""
-        reason = f"({row['reason']})" if "reason" in row else ""
-        say(" ".join(part for part in (state, row["file"], reason) if part))
+        reason = f"({row['reason']})" if row["reason"] else ""
+        say(printable(" ".join(part for part in (state, row["file"], reason) if part)))
 
 
 @signal.command()
@@ -130,7 +130,7 @@ def read(file: str, place: Place, as_json: bool) -> None:
 @click.option("--target", required=True, metavar="T", help="The reader to take a signal from.")
 @click.option(
     "--timeout",
-    type=float,
+    type=SECONDS,
     default=_DEFAULT_TIMEOUT_SECONDS,
     show_default=True,
     metavar="SECONDS",
@@ -149,11 +149,12 @@ def wait(
     as_json: bool,
 ) -> None:
     """Take the oldest matching signal: print it, then acknowledge it. Others stay."""
+    from attractor.tripwire import check_start
     from signals.watch import Watch
 
     del as_json  # a signal is JSON for people, too
-    if not math.isfinite(timeout) or timeout < 0:
-        raise UsageError(f"--timeout must be a number of seconds, not {timeout:g}")
+    check_start()
+    check_stdout()
     if signal_type is not None:
         _check_type(signal_type)
     mailbox = mailbox_of(place, target, node)
@@ -167,8 +168,9 @@ def wait(
         while True:
             for name, found in mailbox.drain():
                 if signal_type in (None, found.signal_type) and node in (None, found.node_id):
-                    say(dump(found.as_body()))
-                    mailbox.acknowledge(name)
+                    # What would refuse the acknowledgement does so before anything is printed.
+                    with mailbox.acknowledging(name):
+                        say(dump(found.as_body()))
                     return
             left = deadline - clock.monotonic()
             if left <= 0:
@@ -186,10 +188,14 @@ def tail(target: str | None, count: int | None, place: Place, as_json: bool) -> 
 
     Begins with those that wait. One that its reader takes at once is shown all the same.
     """
+    from attractor.tripwire import check_start
+
+    check_start()
+    check_stdout()
     try:
         with contextlib.closing(_followed(place, target)) as followed:
             for shown, (folder, name) in enumerate(followed, 1):
-                say(_line(place, folder, name, as_json=as_json))
+                say(_line(place, folder, name, as_json=as_json), more=True)
                 if shown == count:
                     return
     except KeyboardInterrupt:
@@ -221,16 +227,16 @@ def _followed(place: Place, target: str | None) -> Generator[tuple[str, str]]:
 
 
 def _line(place: Place, box_folder: str, name: str, *, as_json: bool) -> str:
-    said: dict[str, Any] = {"file": _shown(name)}
+    said: dict[str, Any] = {"file": name}
     try:
         body = _signal_in(place, _places_in(box_folder, name)).as_body()
     except AttractorError as bad:
         said["error"] = bad.problem
-        return json.dumps(said) if as_json else f"{said['file']}  {bad.problem}"
+        return dump(said, indent=None) if as_json else printable(f"{name}  {bad.problem}")
     if as_json:
-        return json.dumps(said | {"signal": body})
+        return dump(said | {"signal": body}, indent=None)
     who = f"{body['timestamp']} {body['source']} -> {body['target']} {body['signal_type']}"
-    return f"{who} {json.dumps(body['payload'])}"
+    return printable(f"{who} {json.dumps(body['payload'], ensure_ascii=False)}")
 
 
 # What is shown
@@ -250,9 +256,16 @@ def _rows(mailbox: Mailbox, everything: bool) -> Iterator[dict[str, Any]]:
 
 
 def _row(folder: str, name: str, state: str) -> dict[str, Any]:
-    row = {"file": _shown(os.path.join(folder, name)), "state": state}
     parts = parse_name(name)
-    return row if parts is None else row | {k: _shown(v) for k, v in parts._asdict().items()}
+    return {
+        "file": os.path.join(folder, name),
+        "state": state,
+        "timestamp": parts and parts.stamp,
+        "source": parts and parts.source,
+        "target": parts and parts.target,
+        "signal_type": parts and parts.signal_type,
+        "reason": None,
+    }
 
 
 def _places_in(box_folder: str, name: str) -> list[str]:
@@ -273,7 +286,7 @@ def _signal_in(place: Place, paths: Iterable[str]) -> Signal:
                 _check_signature(body, place)
                 return kinds.from_body(body, data)
     except ProtocolError as bad:
-        raise ProtocolError(bad.problem, where=_shown(path), fix=bad.fix) from bad
+        raise ProtocolError(bad.problem, where=path, fix=bad.fix) from bad
     raise InputError("there is no such signal", fix="see `attractor signal list --all`")
 
 
@@ -319,9 +332,4 @@ def _no_signal(
 
 def _say_degraded(watch: Watch) -> None:
     if watch.degraded:
-        click.echo(f"note: {watch.degraded}", err=True)
-
-
-def _shown(name: str) -> str:
-    """Return a file name as any terminal and JSON writer can take it."""
-    return name if name.isprintable() else os.fsencode(name).decode("ascii", "backslashreplace")
+        note(f"note: {watch.degraded}")

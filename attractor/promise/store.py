@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from io import BufferedReader
 from typing import Final, NamedTuple
 
-from attractor.errors import DamageError, InputError, StorageError
+from attractor.errors import BusyError, DamageError, InputError, StorageError
 from attractor.promise import model
 from attractor.promise.model import Promise
 from signals.clock import Clock, iso
@@ -268,8 +268,8 @@ def _taken(fd: int) -> bool:
     return True
 
 
-def _busy(path: str) -> InputError:
-    return InputError(
+def _busy(path: str) -> BusyError:
+    return BusyError(
         f"another command has held the lock for {LOCK_SECONDS:g} seconds",
         where=path,
         fix=f"try again; if it stays, `fuser {path}` (or `lsof`) shows the process that holds it",

@@ -57,9 +57,68 @@ def test_wrong_usage_is_an_object_under_json(cli: Callable[..., Any]) -> None:
     assert "attractor doctor --help" in error["fix"]
 
 
-def test_no_verb_at_all_shows_the_overview(attractor: Callable[..., Any]) -> None:
-    said = attractor()
-    assert "Commands:" in said.out + said.err
+@pytest.mark.parametrize("group", [(), ("node",), ("signal",)])
+def test_no_verb_at_all_shows_the_overview_and_no_error(
+    cli: Callable[..., Any], group: tuple[str, ...]
+) -> None:
+    said = cli(*group)
+    assert (said.status, said.out) == (2, "")
+    assert said.err.startswith(f"Usage: {' '.join(('attractor', *group))} ")
+    assert "Commands:" in said.err
+    assert "error:" not in said.err
+
+
+_INTERRUPTED_WHILE_IT_LOADS = """
+import sys
+class CtrlC:
+    def find_spec(self, name, *_):
+        if name == "attractor.cli.main":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, CtrlC())
+from attractor.entry import main
+main()
+"""
+
+
+def test_ctrl_c_before_the_command_runs_ends_it_without_a_traceback(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", _INTERRUPTED_WHILE_IT_LOADS, "--help"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_ctrl_c_while_a_verb_runs_is_answered(
+    cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("attractor.tripwire.check_start", interrupted)
+    said = cli("signal", "wait", "--target", "a")
+    assert (said.status, said.out, said.err) == (130, "", "\nstopped\n")
+
+
+def test_the_shell_can_ask_for_completions(tmp_path: Path) -> None:
+    asked = {
+        "_ATTRACTOR_COMPLETE": "bash_complete",
+        "COMP_WORDS": "attractor li",
+        "COMP_CWORD": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-I", "-m", "attractor"],
+        cwd=tmp_path,
+        env=os.environ | asked,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("plain,lint\n", "")
 
 
 def test_a_reader_that_goes_away_is_met_with_silence(tmp_path: Path) -> None:
@@ -76,7 +135,7 @@ def test_a_reader_that_goes_away_is_met_with_silence(tmp_path: Path) -> None:
         )
     finally:
         os.close(writer)
-    assert done.stderr == b""
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 @pytest.mark.parametrize(("pythonpath", "isolated"), [("", "0"), ("/nonexistent", "1")])

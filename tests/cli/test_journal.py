@@ -48,7 +48,7 @@ def test_show_prints_a_line_an_entry_for_people(cli: Cli, dot: Path) -> None:
 def test_what_an_entry_says_cannot_steer_the_terminal(cli: Cli, dot: Path) -> None:
     line = cli("journal", "show", dot, "--last", "1").out.rstrip("\n")
     assert line.isprintable()
-    assert line.endswith(r'NoteTaken  node=a no=[] text="two words \u001b[2J\u202e\x9b"')
+    assert line.endswith(r'NoteTaken  node=a no=[] text="two words \u001b[2J\u202e\u009b"')
 
 
 @pytest.mark.parametrize(
@@ -139,10 +139,22 @@ def test_the_way_out_of_damage_that_the_error_names_works(cli: Cli, dot: Path) -
     refused = cli("checkpoint", "restore", dot)
     assert refused.status == 1
     assert "move it away" in refused.err
-    assert "attractor checkpoint restore" in refused.err
+    assert "attractor checkpoint restore --unverified" in refused.err
     path.rename(f"{path}.damaged")
-    assert cli("checkpoint", "restore", dot).status == 0
+    assert cli("checkpoint", "restore", dot, "--unverified").status == 0
     assert cli("journal", "verify", dot).status == 0
+
+
+def test_a_journal_that_is_well_signed_but_impossible_is_damage(
+    cli: Cli, dot: Path, clock: Any
+) -> None:
+    with Journal.open(journal_of(dot), clock) as writer:
+        writer.append("NodeMoved", {"node": "nobody", "from": "failed", "to": "pending"})
+        at = writer.entries[-1].seq
+    said = cli("journal", "verify", dot, "--json")
+    assert (said.status, said.json()["valid"], said.json()["line"]) == (1, False, at)
+    assert "'nobody', which no entry before it mentions" in said.json()["message"]
+    assert cli("journal", "verify", dot).status == 1
 
 
 def test_no_file_and_no_journal_are_told_apart(cli: Cli, tmp_path: Path) -> None:

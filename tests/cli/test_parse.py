@@ -56,6 +56,19 @@ def test_people_get_a_listing(tmp_path: Path, cli: Any) -> None:
     assert "start -> work\n    weight = 1\n" in said.out
 
 
+def test_a_listing_cannot_steer_the_terminal_nor_forge_a_line(tmp_path: Path, cli: Any) -> None:
+    file = tmp_path / "p.dot"
+    file.write_text('digraph "g\x1b[2J" { "a\\nb\x9b" [label="x\u202ey\x1b]0;z\x07"] }')
+    said = cli("parse", file)
+    assert said.status == 0
+    assert all(line.isprintable() for line in said.out.split("\n"))
+    assert r"label = x\u202ey\u001b]0;z\u0007" in said.out
+    assert r"g\u001b[2J: 1 node" in said.out
+    assert cli("parse", file, "--json").json()["nodes"][0]["attrs"]["label"] == (
+        "x\u202ey\x1b]0;z\x07"
+    )
+
+
 def test_a_dash_reads_standard_input(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     class Input:
         buffer = io.BytesIO(b"digraph { a -- b }")

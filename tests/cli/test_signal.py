@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import selectors
+import shutil
 import signal as posix_signals
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from typing import Any, Self
 import pytest
 
 from attractor.run.layout import RunLayout
+from attractor.tripwire import TripwireError
 from signals import kinds, sign
 from signals.clock import SystemClock
 from signals.mailbox import Mailbox
@@ -162,7 +165,7 @@ GOOD = {"--source": "runner", "--target": "guardian", "--type": "NEEDS_REVIEW", 
     [
         ({"--type": "needs-reviews"}, 1, "did you mean NEEDS_REVIEW"),
         ({"--type": "xyz"}, 1, "the types are: AGENT_CRASHED"),
-        ({"--payload": '{"node_id": "n",}'}, 1, "line 1 column 17"),
+        ({"--payload": '{"node_id": "n" x}'}, 1, "line 1 column 17"),
         ({"--payload": "[]"}, 1, "not a JSON object"),
         ({"--payload": '{"summary": NaN}'}, 1, "NaN is not a JSON value"),
         ({"--payload": b"\xff"}, 1, "not UTF-8"),
@@ -264,14 +267,32 @@ def test_list_shows_what_waits_for_whom(
     said = cli("signal", "list", "--dir", flat, "--target", "terminal", "--json").json()
     [row] = said["signals"]
     assert said["folder"] == os.fspath(flat)
-    assert row.pop("stamp")
     assert row == {
         "file": second,
         "state": "waiting",
+        "timestamp": os.path.basename(second).split("-")[0],
         "source": "runner",
         "target": "terminal",
         "signal_type": "VALIDATION_COMPLETE",
+        "reason": None,
     }
+
+
+def test_every_row_of_a_list_has_every_key_also_where_the_file_is_no_signal(
+    cli: Callable[..., Any], send: Callable[..., str], flat: Path
+) -> None:
+    send("--dir", flat)
+    cli("signal", "wait", "--target", "guardian", "--dir", flat)
+    bad = "20200101T000000Z-a-guardian-X.json"
+    (flat / bad).write_text("{")
+    cli("signal", "wait", "--target", "guardian", "--dir", flat, "--timeout", 0)
+    (flat / "notes.json").write_text("{}")
+    rows = cli("signal", "list", "--all", "--dir", flat, "--json").json()["signals"]
+    assert {row["state"] for row in rows} == {"waiting", "processed", "quarantined"}
+    keys = ["file", "state", "timestamp", "source", "target", "signal_type", "reason"]
+    assert [list(row) for row in rows] == [keys] * 3
+    no_signal = dict.fromkeys(keys[2:])
+    assert {"file": os.fspath(flat / "notes.json"), "state": "waiting"} | no_signal in rows
 
 
 def test_list_all_shows_the_three_states_with_the_reason(
@@ -310,12 +331,16 @@ def test_looking_for_a_reader_that_no_run_has_is_refused(
 
 def test_list_shows_any_file_name_without_harm(attractor: Any, flat: Path) -> None:
     flat.mkdir()
-    for name in (b"\xff.json", b"\x1b[2J-a-b-\xc3\xa9.json"):
+    names = [b"\x1b[2J-a-b-\xc3\xa9.json", b"one\ntwo-a-b-c.json", b"\xff.json"]
+    for name in names:
         (flat / os.fsdecode(name)).write_text("{}")
     shown = attractor("signal", "list", "--dir", flat)
-    assert shown.status == 0
-    assert "\x1b" not in shown.out
-    assert len(attractor("signal", "list", "--dir", flat, "--json").json()["signals"]) == 2
+    assert (shown.status, shown.out.splitlines()) == (
+        0,
+        [rf"{flat}/\u001b[2J-a-b-é.json", rf"{flat}/one\ntwo-a-b-c.json", rf"{flat}/\xff.json"],
+    )
+    rows = attractor("signal", "list", "--dir", flat, "--json").json()["signals"]
+    assert [os.fsencode(os.path.basename(row["file"])) for row in rows] == names
 
 
 # read
@@ -412,6 +437,90 @@ def test_wait_refuses_a_timeout_that_is_none(
     said = cli("signal", "wait", "--target", "guardian", "--dir", flat, "--timeout", timeout)
     assert said.status == 2
     assert "--timeout" in said.err
+
+
+@pytest.mark.parametrize("target", ["a-b", "", "../up", ".hidden", "a\n", "x" * 65])
+@pytest.mark.parametrize("verb", [("wait", "--timeout", 0), ("list",), ("tail", "--count", 1)])
+def test_a_reader_whom_nobody_could_send_to_is_refused_at_once(
+    cli: Callable[..., Any], flat: Path, verb: tuple[object, ...], target: str
+) -> None:
+    said = cli("signal", *verb, "--target", target, "--dir", flat, "--json")
+    assert (said.status, said.json()["code"]) == (1, "input")
+    assert said.json()["message"] == f"nobody can be called {target!r}"
+    assert not flat.exists()
+
+
+def test_wait_leaves_the_files_of_a_tmp_that_is_not_ours(
+    cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "tmp").mkdir()
+    for name in ("thesis.txt", ".thesis.txt.0123abcd"):
+        (tmp_path / "tmp" / name).write_text("years of work")
+        os.utime(tmp_path / "tmp" / name, ns=(0, 0))
+    cli("signal", "wait", "--target", "guardian", "--dir", tmp_path, "--timeout", 0)
+    assert sorted(os.listdir(tmp_path / "tmp")) == [".thesis.txt.0123abcd", "thesis.txt"]
+
+
+@pytest.mark.parametrize("redirect", [">&-", ">/dev/full", "1</dev/null"])
+def test_wait_takes_nothing_that_it_cannot_print(
+    send: Callable[..., str], flat: Path, redirect: str
+) -> None:
+    path = send("--dir", flat)
+    argv = [sys.executable, "-I", "-m", "attractor", "signal", "wait", "--dir", flat]
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {redirect}', "sh", *argv, "--target", "guardian", "--timeout=0"],
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: standard output: cannot print the result")
+    assert "Traceback" not in done.stderr
+    assert Mailbox(flat, clock=SystemClock()).waiting() == [os.path.basename(path)]
+
+
+def test_wait_takes_nothing_when_its_reader_has_gone(send: Callable[..., str], flat: Path) -> None:
+    path = send("--dir", flat)
+    reader, writer = os.pipe()
+    os.close(reader)
+    argv = [sys.executable, "-I", "-m", "attractor", "signal", "wait", "--dir", flat]
+    with open(writer, "wb") as stdout:
+        done = subprocess.run(
+            [*argv, "--target", "guardian", "--timeout=0"],
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            timeout=DEADLINE_SECONDS,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert Mailbox(flat, clock=SystemClock()).waiting() == [os.path.basename(path)]
+
+
+def test_wait_that_cannot_acknowledge_prints_the_error_alone(
+    cli: Callable[..., Any], send: Callable[..., str], flat: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = send("--dir", flat)
+    monkeypatch.setattr(os, "link", refuse)
+    said = cli("signal", "wait", "--target", "guardian", "--dir", flat, "--json")
+    assert said.status == 1
+    assert said.json()["code"] == "storage"
+    assert Path(path).exists()
+
+
+@pytest.mark.parametrize("verb", ["wait", "tail"])
+def test_what_waits_long_first_checks_that_the_packages_are_ours(
+    cli: Callable[..., Any], flat: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    def not_ours() -> None:
+        raise TripwireError("the package `signals` is not ours")
+
+    monkeypatch.setattr("attractor.tripwire.check_start", not_ours)
+    said = cli("signal", verb, "--target", "guardian", "--dir", flat, "--json")
+    assert (said.status, said.json()["code"], flat.exists()) == (1, "tripwire", False)
 
 
 def test_wait_refuses_a_type_that_could_never_come(cli: Callable[..., Any], flat: Path) -> None:
@@ -543,6 +652,35 @@ def test_tail_shows_what_its_reader_takes_at_once_but_not_what_was_taken_before(
     monkeypatch.setattr("signals.watch.Watch", FakeWatch)
     said = cli("signal", "tail", "--run", run_dir, "--count", 1, "--json")
     assert json.loads(said.out)["signal"]["node_id"] == "new"
+
+
+def test_tail_shows_each_signal_in_one_line_whatever_it_says(
+    cli: Callable[..., Any], flat: Path
+) -> None:
+    payload = json.dumps({"node_id": "n", "message": "one\ntwo\x1b[2J\u202e\x9b é"})
+    words = ("--source", "guardian", "--target", "runner", "--type", "GUIDANCE")
+    assert cli("signal", "send", *words, "--payload", payload, "--dir", flat).status == 0
+    [line] = cli("signal", "tail", "--dir", flat, "--count", 1).out.splitlines()
+    assert line.endswith(r'"message": "one\ntwo\u001b[2J\u202e\u009b é"}')
+    said = cli("signal", "tail", "--dir", flat, "--count", 1, "--json")
+    assert len(said.out.splitlines()) == 1
+    assert said.json()["signal"]["payload"] == json.loads(payload)
+
+
+def test_an_error_of_a_tail_is_one_more_line(
+    cli: Callable[..., Any],
+    send: Callable[..., str],
+    flat: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    send("--dir", flat)
+    monkeypatch.setattr(FakeWatch, "on_wait", staticmethod(lambda: shutil.rmtree(flat)))
+    monkeypatch.setattr("signals.watch.Watch", FakeWatch)
+    said = cli("signal", "tail", "--dir", flat, "--json")
+    assert said.status == 1
+    first, second = map(json.loads, said.out.splitlines())
+    assert first["signal"]["signal_type"] == "NODE_COMPLETE"
+    assert (second["status"], second["code"]) == ("error", "storage")
 
 
 def test_tail_refuses_a_count_that_is_none(cli: Callable[..., Any], flat: Path) -> None:

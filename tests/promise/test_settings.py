@@ -149,7 +149,7 @@ def test_a_cap_that_was_there_before_can_be_kept_when_the_hook_goes() -> None:
     ("text", "where", "problem"),
     [
         ("", "s.json:1:1", "this is not JSON"),
-        ('{\n  "a": 1,\n}', "s.json:3:1", "this is not JSON"),
+        ('{\n  "a": 1\n  "b": 2\n}', "s.json:3:3", "this is not JSON"),
         ('{\n  // why\n  "a": 1\n}', "s.json:2:3", "there is a comment"),
         ('{\n  "a": 1 /* why */\n}', "s.json:2:10", "there is a comment"),
         ("[]", "s.json:1", "not a JSON object"),

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from attractor.errors import InputError
+from attractor.errors import BusyError
 from attractor.promise import audit, session
 from attractor.promise.store import MAX_BYTES, Store
 
@@ -107,7 +107,7 @@ def test_the_lock_is_waited_for_until_its_deadline_and_no_longer(
     fd = os.open(Path(store.folder()) / ".lock", os.O_RDWR | os.O_CREAT)
     fcntl.flock(fd, fcntl.LOCK_EX)
     before = clock.monotonic()
-    with pytest.raises(InputError, match="held the lock for 10 seconds"), store.locked():
+    with pytest.raises(BusyError, match="held the lock for 10 seconds"), store.locked():
         pass
     assert 10 <= clock.monotonic() - before < 10.1
     os.close(fd)

@@ -68,7 +68,7 @@ def test_publish_makes_the_data_durable_before_the_name_and_then_the_name(
     box: Path, steps: list[str]
 ) -> None:
     assert atomic.publish(box, "a.json", b"{}") == os.fspath(box / "a.json")
-    assert steps == ["write a.json", "fsync a.json", "link a.json", "unlink a.json", "fsync box"]
+    assert steps == ["write .a.json", "fsync .a.json", "link a.json", "unlink .a.json", "fsync box"]
     assert tree(box) == {"a.json": b"{}"}
 
 
@@ -250,6 +250,97 @@ def test_a_folder_in_the_place_of_the_file_is_reported(box: Path) -> None:
     with pytest.raises(StorageError, match="a folder has this name"):
         atomic.replace(box / "tmp", b"x")
     assert tree(box) == {}
+
+
+@pytest.mark.parametrize("through_a_link", [False, True])
+def test_a_pipe_or_a_device_is_refused_and_stays(box: Path, *, through_a_link: bool) -> None:
+    os.mkfifo(box / "pipe")
+    path = box / "pipe"
+    if through_a_link:
+        path = box / "link"
+        path.symlink_to("pipe")
+    for odd in (path, Path("/dev/null")):
+        with pytest.raises(StorageError, match="no regular file") as caught:
+            atomic.replace(odd, b"x")
+        assert caught.value.where == os.fspath(odd)
+        assert not odd.is_file()
+    assert stat.S_ISFIFO((box / "pipe").lstat().st_mode)
+
+
+# What a kill leaves over
+
+_KILLED_BEFORE_THE_NAME = """
+import os, signal, sys
+from signals import atomic
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+os.link = os.replace = die
+box, call = sys.argv[1:]
+if call == "publish":
+    atomic.publish(box, "a.json", b"new", tmp=box)
+else:
+    atomic.replace(f"{box}/a.json", b"new")
+"""
+
+
+@pytest.mark.parametrize("call", ["publish", "replace"])
+def test_what_a_killed_writer_leaves_is_a_dot_file_that_the_next_one_can_sweep(
+    box: Path, call: str
+) -> None:
+    subprocess.run(
+        [sys.executable, "-I", "-c", _KILLED_BEFORE_THE_NAME, os.fspath(box), call],
+        timeout=60,
+        check=False,
+    )
+    (draft,) = tree(box)
+    assert draft.startswith(".a.json.")
+    assert atomic.draft_of(draft) == "a.json"
+    atomic.sweep_drafts(box / "a.json")
+    assert tree(box) == {}
+
+
+def test_sweeping_removes_the_drafts_of_that_name_and_nothing_else(box: Path) -> None:
+    others = [
+        ".b.json.0123abcd",
+        ".a.json.0123abcde",
+        ".a.json.0123abc",
+        ".a.json.0123ABCD",
+        ".a.json.01234567.0123abcd",
+        ".a.json.0123abcd\n",
+        ".a.json",
+        "a.json",
+        "a.json.0123abcd",
+        "tmp/.a.json.0123abcd",
+    ]
+    for name in [*others, ".a.json.0123abcd", ".a.json.00000000"]:
+        (box / name).write_bytes(b"")
+    (box / ".a.json.11111111").mkdir()
+    (box / ".a.json.22222222").symlink_to("a.json")
+    atomic.sweep_drafts(box / "a.json")
+    assert sorted(tree(box)) == sorted([*others, ".a.json.22222222"])
+    assert (box / ".a.json.11111111").is_dir()
+
+
+def test_sweeping_looks_where_replace_writes_and_minds_no_missing_folder(
+    box: Path, tmp_path: Path
+) -> None:
+    (tmp_path / ".real.0123abcd").write_bytes(b"")
+    (box / "link").symlink_to("../real")
+    atomic.sweep_drafts(box / "link")
+    assert sorted(os.listdir(tmp_path)) == ["box"]
+    atomic.sweep_drafts(tmp_path / "missing" / "a")
+
+
+@pytest.mark.parametrize("name", ["a", ".a", "..a", "a b\n.json", "\udcff", "x" * 200])
+def test_a_draft_tells_the_name_it_was_to_have(
+    box: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "\udcff" in name and sys.platform == "darwin":
+        pytest.skip("this filesystem takes only Unicode names")
+    monkeypatch.setattr(os, "unlink", lambda _: None)
+    atomic.publish(box, name, b"")
+    (draft,) = os.listdir(box / "tmp")
+    assert atomic.draft_of(draft) == name
 
 
 def test_a_name_that_is_too_long_is_reported(box: Path) -> None:

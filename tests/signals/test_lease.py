@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import pickle
 import subprocess
@@ -195,8 +196,9 @@ def test_a_place_without_a_folder_is_reported(tmp_path: Path, clock: Any) -> Non
     assert caught.value.where == os.fspath(tmp_path / "missing" / "lock")
 
 
-def test_a_lease_needs_a_deadline(tmp_path: Path, clock: Any) -> None:
-    with pytest.raises(ValueError, match="deadline"), lease(tmp_path / "lock", clock, -1):
+@pytest.mark.parametrize("seconds", [-1, math.nan, math.inf, -math.inf])
+def test_a_lease_needs_a_deadline(tmp_path: Path, clock: Any, seconds: float) -> None:
+    with pytest.raises(ValueError, match="deadline"), lease(tmp_path / "lock", clock, seconds):
         pytest.fail("waited for ever")
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -249,10 +250,11 @@ def recorded(monkeypatch: pytest.MonkeyPatch, folder: Path) -> list[str]:
 
     def short(path: str) -> str:
         relative = os.path.relpath(path, folder)
-        return relative.replace(f"{NOW}-guardian-runner-GUIDANCE.json", "NAME")
+        named = re.sub(rf"\.?{re.escape(NOW)}-guardian-runner-GUIDANCE\.json", "NAME", relative)
+        return re.sub(r"\.[0-9a-f]{8}$", ".DRAFT", named)
 
     watch(os, "link", lambda _source, goal, **_: f"link {short(goal)}")
-    watch(os, "unlink", lambda path, **_: f"unlink {short(path).split('.')[0]}")
+    watch(os, "unlink", lambda path, **_: f"unlink {short(path)}")
     for module in (atomic, mailbox):
         watch(module, "fsync_folder", lambda path: f"fsync {short(path)}")
     return done
@@ -276,11 +278,58 @@ def test_the_reason_of_a_quarantine_is_durable_before_the_file_is_gone(
     assert done == [
         "link quarantine/NAME",
         "link quarantine/NAME.reason",
-        "unlink tmp/NAME",
+        "unlink tmp/NAME.reason.DRAFT",
         "fsync quarantine",
         "unlink NAME",
         "fsync .",
     ]
+
+
+@pytest.mark.parametrize("how", ["before", "meanwhile"])
+def test_a_reason_that_another_wrote_is_made_durable_before_the_file_is_gone(
+    box: Mailbox, folder: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = put(folder, NOW)
+    os.link(folder / name, folder / "quarantine" / name)  # as a crash leaves it, not yet fsynced
+    (folder / "quarantine" / f"{name}.reason").write_text("{}")
+    if how == "meanwhile":
+        monkeypatch.setattr(os.path, "lexists", lambda _: False)
+    done = recorded(monkeypatch, folder)
+    box.quarantine(name, "bad")
+    assert [step for step in done if "DRAFT" not in step] == [
+        "fsync quarantine",
+        "unlink NAME",
+        "fsync .",
+    ]
+
+
+def test_what_refuses_to_acknowledge_is_met_before_the_block_begins(
+    box: Mailbox, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = put(folder, NOW)
+    entered = []
+    with pytest.raises(StorageError, match="no such signal"), box.acknowledging("gone.json"):
+        entered.append("gone")
+    (folder / "processed").rmdir()
+    (folder / "processed").write_text("")
+    with pytest.raises(StorageError, match="not a folder"), box.acknowledging(name):
+        entered.append("odd")
+    (folder / "processed").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+        with pytest.raises(StorageError, match="permission denied"), box.acknowledging(name):
+            entered.append("refused")
+    assert entered == []
+
+
+def test_a_block_that_fails_leaves_the_signal_waiting(box: Mailbox, folder: Path) -> None:
+    name = put(folder, NOW)
+    with pytest.raises(BrokenPipeError), box.acknowledging(name):
+        raise BrokenPipeError
+    assert box.waiting() == [name]
+    with box.acknowledging(name):
+        assert box.waiting() == [name]
+    assert (box.waiting(), box.processed()) == ([], [name])
 
 
 # Bad files
@@ -575,24 +624,104 @@ def test_the_harness_finds_in_our_signal_everything_that_it_reads(
 
 # Old drafts
 
+DRAFT = f".{NOW}-guardian-runner-GUIDANCE.json.0123abcd"
+HOUR_NS = 3600 * 10**9
 
-def test_drafts_older_than_an_hour_are_swept_by_the_reader(
+
+def old(path: Path, clock: Any) -> None:
+    then = clock.now_ns - HOUR_NS - 10**9
+    os.utime(path, ns=(then, then), follow_symlinks=False)
+
+
+@pytest.mark.parametrize("name", [DRAFT, ".bad name.json.reason.0123abcd"])
+def test_drafts_are_swept_once_they_are_an_hour_old(
+    box: Mailbox, folder: Path, clock: Any, name: str
+) -> None:
+    (folder / "tmp" / name).write_text("")
+    os.utime(folder / "tmp" / name, ns=(clock.now_ns - HOUR_NS + 10**9,) * 2)
+    box.sweep()
+    assert tree(folder) == [f"tmp/{name}"]
+    old(folder / "tmp" / name, clock)
+    box.sweep()
+    assert tree(folder) == []
+
+
+def test_what_a_killed_sender_leaves_is_what_the_reader_sweeps(
+    box: Mailbox, folder: Path, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as killed:
+        killed.setattr(os, "unlink", lambda _: None)  # between the link and the unlink
+        name = os.path.basename(box.send(guidance()))
+        (folder / "bad.json").write_text("{")
+        box.quarantine("bad.json", "bad")
+    left = sorted((folder / "tmp").iterdir())
+    assert len(left) == 2
+    for draft in left:
+        old(draft, clock)
+    assert [delivery.name for delivery in box.drain()] == [name]
+    assert list((folder / "tmp").iterdir()) == []
+
+
+def test_only_old_regular_files_that_are_drafts_by_name_are_swept(
     box: Mailbox, folder: Path, clock: Any
 ) -> None:
-    for name, age_seconds in (("old", 3601), ("new", 3599)):
-        (folder / "tmp" / name).write_text("")
-        then = clock.now_ns - age_seconds * 10**9
-        os.utime(folder / "tmp" / name, ns=(then, then))
+    tmp = folder / "tmp"
+    theirs = [
+        "notes.txt",
+        "report.json",
+        ".hidden",
+        ".report.json.0123abcd",
+        ".a-b-c-d.json.0123abcd",
+        DRAFT[1:],
+        DRAFT[:-1],
+        f"{DRAFT}0",
+        f"{DRAFT[:-8]}0123ABCD",
+        DRAFT.removesuffix(".0123abcd"),
+        DRAFT.replace("GUIDANCE", "SOMETHING"),
+        DRAFT.replace("GUIDANCE.json", "GUIDANCE.2.json"),
+        DRAFT.replace("guardian", "-"),
+        DRAFT.replace(NOW, "yesterday"),
+        ".x.reason.0123abcd",
+    ]
+    for name in theirs:
+        (tmp / name).write_text("precious")
+        old(tmp / name, clock)
+    (tmp / DRAFT).symlink_to("notes.txt")
+    old(tmp / DRAFT, clock)
+    (tmp / f"{DRAFT[:-1]}0").mkdir()
+    os.mkfifo(tmp / f"{DRAFT[:-1]}1")
+    old(tmp / f"{DRAFT[:-1]}1", clock)
+    before = tree(folder)
     assert list(box.drain()) == []
-    assert tree(folder) == ["tmp/new"]
+    assert tree(folder) == before
 
 
-def test_only_the_first_drain_sweeps(box: Mailbox, folder: Path) -> None:
+def test_nothing_behind_a_symlinked_tmp_is_swept(box: Mailbox, folder: Path, clock: Any) -> None:
+    (folder / "tmp").rename(folder.parent / "elsewhere")
+    (folder / "tmp").symlink_to("../elsewhere")
+    precious = folder.parent / "elsewhere" / DRAFT
+    precious.write_text("precious")
+    old(precious, clock)
     assert list(box.drain()) == []
-    (folder / "tmp" / "old").write_text("")
-    os.utime(folder / "tmp" / "old", ns=(0, 0))
+    assert precious.exists()
+
+
+@pytest.mark.parametrize("odd", [lambda path: path.write_text(""), lambda _: None])
+def test_a_tmp_that_is_no_folder_hinders_no_reader(
+    box: Mailbox, folder: Path, odd: Callable[[Path], object]
+) -> None:
+    name = put(folder, NOW)
+    (folder / "tmp").rmdir()
+    odd(folder / "tmp")
+    assert [delivery.name for delivery in box.drain()] == [name]
+
+
+def test_only_the_first_drain_sweeps(box: Mailbox, folder: Path, clock: Any) -> None:
     assert list(box.drain()) == []
-    assert tree(folder) == ["tmp/old"]
+    (folder / "tmp" / DRAFT).write_text("")
+    old(folder / "tmp" / DRAFT, clock)
+    assert list(box.drain()) == []
+    assert tree(folder) == [f"tmp/{DRAFT}"]
     box.sweep()
     assert tree(folder) == []
 

@@ -30,9 +30,9 @@ and command is checked again. Then the promise is verified and moves to the hist
 
 Exit status of --check: 0 the session may stop, 2 it may not (says why), 1 error. A promise of
 this session holds it while it is pending, has unmet criteria, or has evidence of type file or
-command that is not verified. So does
-a damaged promise file that mentions the session. A promise with claims only counts as done when
-all of them are met; the stop hook asks for cs-verify even then.
+command that is not verified. So does a damaged promise file that mentions the session. A promise
+with claims only counts as done when all of them are met; the stop hook asks for cs-verify even
+then.
 
 --json prints one JSON document. All other errors have exit status 1.
 """
