@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from attractor.cli.output import dump, json_option, say
+from attractor.cli.options import SECONDS
+from attractor.cli.output import dump, json_option, printable, say
 from attractor.run.checkpoint import LATEST, TIMEOUT_SECONDS, Listed, listing
 from attractor.run.checkpoint import restore as restore_checkpoint
 from attractor.run.checkpoint import save as save_checkpoint
@@ -17,7 +18,7 @@ from signals.clock import SystemClock
 _FILE = click.argument("file", type=click.Path(path_type=str))
 _TIMEOUT = click.option(
     "--timeout",
-    type=click.FloatRange(min=0),
+    type=SECONDS,
     default=TIMEOUT_SECONDS,
     show_default=True,
     help="How many seconds to wait for another command on the same file.",
@@ -57,7 +58,7 @@ def list_(file: str, verify: bool, as_json: bool) -> None:
     if as_json:
         say(dump({"status": "ok", "checkpoints": [_listed_as_json(each) for each in found]}))
     else:
-        say("\n".join(map(_line, found)) or f"{file}: there are no checkpoints yet")
+        say("\n".join(map(_line, found)) or f"{printable(file)}: there are no checkpoints yet")
     if verify and any(each.problem for each in found):
         sys.exit(1)
 
@@ -65,13 +66,24 @@ def list_(file: str, verify: bool, as_json: bool) -> None:
 @checkpoint.command()
 @_FILE
 @click.argument("checkpoint", metavar="[CHECKPOINT]", default=LATEST)
-@_VERIFY
+@click.option("--verify", is_flag=True, hidden=True, help="What happens anyway.")
+@click.option(
+    "--unverified", is_flag=True, help="Also when it cannot be checked against the journal."
+)
 @_TIMEOUT
 @json_option
-def restore(file: str, checkpoint: str, verify: bool, timeout: float, as_json: bool) -> None:
-    """Go back to CHECKPOINT of the pipeline FILE: a name, a path, or the latest."""
+def restore(
+    file: str, checkpoint: str, verify: bool, unverified: bool, timeout: float, as_json: bool
+) -> None:
+    """Go back to CHECKPOINT of the pipeline FILE: a name, a path, or the latest.
+
+    It is checked against the journal first. One of the original harness, or of another journal,
+    cannot be, and needs --unverified.
+    """
+    if verify and unverified:
+        raise click.UsageError("--verify and --unverified exclude each other")
     done = restore_checkpoint(
-        file, checkpoint, SystemClock(), verify=verify, timeout_seconds=timeout
+        file, checkpoint, SystemClock(), accept_unverified=unverified, timeout_seconds=timeout
     )
     if as_json:
         changed = [
@@ -81,9 +93,9 @@ def restore(file: str, checkpoint: str, verify: bool, timeout: float, as_json: b
         said = {"status": "ok", "checkpoint": done.checkpoint.name, "restored_as": done.seq}
         say(dump(said | {"changed": changed, "verified": not done.note, "note": done.note}))
         return
-    say(f"restored {done.checkpoint.name}: {_counts(done.checkpoint)}")
+    say(printable(f"restored {done.checkpoint.name}: {_counts(done.checkpoint)}"))
     for node, (was, now) in done.changed.items():
-        say(f"  {node}: {was.value} -> {now.value}")
+        say(printable(f"  {node}: {was.value} -> {now.value}"))
     if done.note:
         say(f"  not verified: {done.note}")
 
@@ -94,11 +106,11 @@ def _counts(saved: Checkpoint) -> str:
 
 def _line(each: Listed) -> str:
     if each.checkpoint is None:
-        return f"{each.name}  DAMAGED: {each.problem}"
+        return printable(f"{each.name}  DAMAGED: {each.problem}")
     of = f"entry {each.checkpoint.seq}" if each.checkpoint.seq else "no entry"
     doubt = f"  NOT VERIFIED: {each.problem}" if each.problem else ""
     counts = _counts(each.checkpoint)
-    return f"{each.name}  {each.checkpoint.created_at}  {of}  {counts}{doubt}"
+    return printable(f"{each.name}  {each.checkpoint.created_at}  {of}  {counts}{doubt}")
 
 
 def _as_json(saved: Checkpoint) -> dict[str, Any]:

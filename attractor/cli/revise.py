@@ -2,13 +2,17 @@
 
 An edit happens whole or not at all, and alone: under the file's lease, from what the file holds
 then, and replaced in one step. One that brings a lint error which was not there is refused, and
-the file stays as it was. The line in `<file>.ops.jsonl` is written after the edit: a crash between
-the two loses the line, never the edit, and a log that cannot be written is a note on stderr.
+the file stays as it was. What somebody saved meanwhile in an editor is never overwritten: the edit
+is done again on that. A node that comes back is written with the state that the journal still has
+for it. The line in `<file>.ops.jsonl` is written after the edit: a crash between the two loses the
+line, never the edit, and a log that cannot be written is a note on stderr.
 """
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import functools
 import json
 import os
 import re
@@ -19,15 +23,17 @@ from typing import Any, Final, TypeVar, final
 
 import click
 
-from attractor.cli.output import dump, say
-from attractor.errors import InputError, UsageError
+from attractor.cli.output import dump, note, printable, say
+from attractor.errors import AttractorError, InputError, UsageError
 from attractor.pipeline.document import Document
 from attractor.pipeline.dot import KEYWORDS, parse
+from attractor.pipeline.edit import set_attrs
 from attractor.pipeline.finding import Finding, Severity
 from attractor.pipeline.graph import Graph, build
 from attractor.pipeline.lint import lint
-from attractor.pipeline.load import load
+from attractor.pipeline.load import ChangedError, changed, check_unchanged, load
 from attractor.run.layout import layout_of
+from attractor.run.plain import open_plain
 from attractor.run.states import NodeState
 from signals.atomic import replace, write_all
 from signals.clock import SystemClock, iso
@@ -36,6 +42,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 Change = Callable[[Document, Graph], str]
 
 _LOCK_SECONDS: Final = 10.0
+_TRIES: Final = 5
 _LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")
 _KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 
@@ -102,11 +109,15 @@ def checked_key(key: str) -> str:
 @final
 @dataclass(frozen=True)
 class Revision:
-    """What an edit did, or would do, and the lint errors that it was allowed to bring."""
+    """What an edit did, or would do, and the lint errors that it was allowed to bring.
+
+    `recorded` holds the nodes that came back, and were written with the journal's states.
+    """
 
     before: str
     after: str
     accepted: list[Finding] = field(default_factory=list)
+    recorded: dict[str, str] = field(default_factory=dict)
 
     @property
     def changed(self) -> bool:
@@ -144,24 +155,43 @@ def revise(
         raise UsageError("standard input cannot be edited", fix="name a file, or add --dry-run")
     # Before the lease, so that no lock is left beside something that is no pipeline.
     document, graph = load(file)
+    layout = layout_of(os.path.realpath(file))
     if dry_run:
-        return _checked(document, graph, change, tolerance)
-    from signals.lease import lease  # filelock costs 40 ms, and reading needs no lock
+        return _checked(document, graph, change, tolerance, layout.journal)
+    from attractor.run.alone import alone  # filelock costs 40 ms, and reading needs no lock
 
     clock = SystemClock()
-    layout = layout_of(os.path.realpath(file))
-    with lease(layout.lock, clock, _LOCK_SECONDS):
-        revision = _checked(*load(file), change, tolerance)
-        if revision.changed:
-            replace(file, revision.after.encode())
-            _log(file, {"timestamp": iso(clock.wall_ns()), "file": file, **entry})
-    return revision
+    with alone(layout, clock, _LOCK_SECONDS):
+        for _ in range(_TRIES):
+            revision = _checked(*load(file), change, tolerance, layout.journal)
+            if not revision.changed:
+                return revision
+            unchanged = functools.partial(check_unchanged, layout.dot, revision.before)
+            with contextlib.suppress(ChangedError):
+                replace(layout.dot, revision.after.encode(), check=unchanged)
+                _log(file, {"timestamp": iso(clock.wall_ns()), **_as_done(entry, file, revision)})
+                return revision
+    raise changed(file)
 
 
-def _checked(document: Document, graph: Graph, change: Change, tolerance: Tolerance) -> Revision:
+def _as_done(entry: Mapping[str, object], file: str, revision: Revision) -> dict[str, object]:
+    done = {"file": file, **entry}
+    if state := revision.recorded.get(str(entry.get("node_id"))):
+        done["status"] = state
+    return done
+
+
+def _checked(
+    document: Document, graph: Graph, change: Change, tolerance: Tolerance, journal: str
+) -> Revision:
     after = change(document, graph)
     new_document = parse(after, document.source.name)
-    brought = _brought(_errors(document, graph), _errors(new_document, build(new_document)))
+    new_graph = build(new_document)
+    if recorded := _recorded(graph, new_graph, journal):
+        after = set_attrs(new_document, {node: {"status": at} for node, at in recorded.items()})
+        new_document = parse(after, document.source.name)
+        new_graph = build(new_document)
+    brought = _brought(_errors(document, graph), _errors(new_document, new_graph))
     if refused := [finding for finding in brought if not tolerance.accepts(finding)]:
         first = refused[0]
         more = f" ({len(refused) - 1} more)" if len(refused) > 1 else ""
@@ -173,7 +203,28 @@ def _checked(document: Document, graph: Graph, change: Change, tolerance: Tolera
             rule=first.rule,
             findings=[{"rule": each.rule, "message": each.message} for each in refused],
         )
-    return Revision(document.source.text, after, brought)
+    return Revision(document.source.text, after, brought, recorded)
+
+
+def _recorded(old: Graph, new: Graph, journal: str) -> dict[str, str]:
+    """Return the states of nodes that an edit brings and the journal knows to be in another one.
+
+    With any other state their next transition would be refused, as edited by hand.
+    """
+    known = {(each.id, each.declared) for each in old.nodes.values()}
+    brought = [each.id for each in new.nodes.values() if (each.id, each.declared) not in known]
+    if not brought or not os.path.lexists(journal):
+        return {}
+    from attractor.run.fold import fold  # only beside a journal
+    from attractor.run.journal import read
+    from attractor.run.reconcile import shown_status
+
+    states = fold(read(journal).entries, journal).statuses
+    return {
+        node: states[node].value
+        for node in brought
+        if node in states and shown_status(new, node) != states[node].value
+    }
 
 
 def _errors(document: Document, graph: Graph) -> list[Finding]:
@@ -212,23 +263,29 @@ def report(
             result |= {"dry_run": True, "diff": done.diff(file)}
         say(dump(result))
     elif dry_run:
-        click.echo(done.diff(file), nl=False)
+        if done.changed:
+            say(done.diff(file).removesuffix("\n"))
     else:
-        say(f"{file}: {said}")
+        say(printable(f"{file}: {said}"))
+    for node, state in done.recorded.items():
+        note(
+            f"note: the journal has been keeping node {node!r} as {state}, so it is that again\n"
+            f"  move it with `attractor transition {printable(file)} {node} STATE`"
+        )
     for finding in done.accepted:
-        click.echo(f"note: {finding.message}\n  {finding.fix}", err=True)
+        note(f"note: {finding.message}\n  {finding.fix}")
 
 
 def _log(file: str, entry: Mapping[str, object]) -> None:
     path = f"{os.path.realpath(file)}.ops.jsonl"
     line = json.dumps(entry, ensure_ascii=False).encode() + b"\n"
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = open_plain(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
             write_all(fd, line)
             os.fsync(fd)
         finally:
             os.close(fd)
-    except OSError as error:
-        note = f"note: the edit is done, but {path} could not be written: {error.strerror}"
-        click.echo(note, err=True)
+    except (OSError, AttractorError) as error:
+        reason = error.problem if isinstance(error, AttractorError) else error.strerror
+        note(f"note: the edit is done, but {printable(path)} could not be written: {reason}")

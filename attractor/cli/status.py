@@ -1,6 +1,9 @@
 """`attractor status`: where every node stands, as the pipeline's file shows it.
 
-Reads only. Where a journal lies beside the file and says otherwise, one line on stderr tells.
+Reads only. Where a journal lies beside the file and says otherwise, one line on stderr tells. What
+may start now (`--deps-met`) is no view but a decision, so there the journal's states count; the
+file's are used where there is no journal, and for nodes that it does not know.
+
 Start-up is part of what this verb promises (bench/), so it imports little, and the journal and
 the plan only when they are there or asked for.
 """
@@ -14,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from attractor.cli.output import dump, json_option, say
+from attractor.cli.output import dump, json_option, note, printable, say
 from attractor.errors import AttractorError, InputError
 from attractor.pipeline.graph import Graph, Node, NodeId
 from attractor.pipeline.load import load
@@ -36,17 +39,21 @@ _HEADINGS = ("NODE", "HANDLER", "STATUS", "BEAD", "WORKER", "LABEL")
 def status(file: str, wanted: str | None, deps_met: bool, summary: bool, as_json: bool) -> None:
     """Show the states of a pipeline's nodes.
 
-    The totals count the whole file, whatever the filters.
+    The totals count the whole file, whatever the filters. With --deps-met the states are those of
+    the journal, where there is one.
     """
     if wanted is not None:
         _check_state(wanted)
     _, graph = load(file)
-    recorded = _recorded(file)
+    recorded = _recorded(file, must_be_whole=deps_met)
+    statuses = _statuses(graph, recorded) if deps_met else None
     rows = [_row(graph, node) for node in graph.nodes.values()]
+    if statuses is not None:
+        rows = [row | {"status": statuses[NodeId(row["node_id"])].value} for row in rows]
     counts = _in_order(Counter(row["status"] for row in rows))
     shown = rows if wanted is None else [row for row in rows if row["status"] == wanted]
-    if deps_met:
-        ready = _ready(graph, recorded)
+    if statuses is not None:
+        ready = _ready(graph, statuses, recorded)
         shown = [row for row in shown if row["node_id"] in ready]
     if as_json:
         result = {
@@ -127,26 +134,35 @@ def _line(words: Iterable[str]) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def _recorded(file: str) -> RunState | None:
+def _recorded(file: str, *, must_be_whole: bool) -> RunState | None:
     """Return what the journal beside the file says; None without one, or when it is unreadable."""
     path = layout_of(os.path.realpath(file)).journal
-    if not os.path.exists(path):
+    if not os.path.lexists(path):
         return None
     from attractor.run.fold import fold  # only beside a journal
     from attractor.run.journal import read
 
     try:
-        return fold(read(path).entries)
+        return fold(read(path).entries, path)
     except AttractorError as error:
-        click.echo(f"note: the journal is not used: {error}", err=True)
+        if must_be_whole:
+            raise
+        note(f"note: the journal is not used: {error}")
         return None
 
 
-def _ready(graph: Graph, recorded: RunState | None) -> set[NodeId]:
-    from attractor.run.plan import Plan  # only for --deps-met
-    from attractor.run.reconcile import shown_state
+def _statuses(graph: Graph, recorded: RunState | None) -> dict[NodeId, NodeState]:
+    from attractor.run.reconcile import shown_state  # only for --deps-met
 
-    statuses = {node: shown_state(graph, node) for node in graph.nodes}
+    known = recorded.statuses if recorded else {}
+    return {node: known.get(node) or shown_state(graph, node) for node in graph.nodes}
+
+
+def _ready(
+    graph: Graph, statuses: dict[NodeId, NodeState], recorded: RunState | None
+) -> set[NodeId]:
+    from attractor.run.plan import Plan  # only for --deps-met
+
     return set(Plan(graph, statuses, recorded.outcomes if recorded else {}).ready())
 
 
@@ -158,13 +174,14 @@ def _note_differences(file: str, graph: Graph, recorded: RunState | None) -> Non
     try:
         found = compare(graph, recorded)
     except InputError as error:
-        click.echo(f"note: {error.where}: {error.problem}", err=True)
+        note(printable(f"note: {error.where}: {error.problem}"))
         return
     if differing := [*found.missed, *found.edited]:
         first = differing[0]
         more = f", and {len(differing) - 1} more differ" if len(differing) > 1 else ""
-        click.echo(
-            f"note: {file}: node {first.node!r} is {first.file} in the file, but "
-            f"{first.journal.value} in its journal{more}; the journal counts",
-            err=True,
+        note(
+            printable(
+                f"note: {file}: node {first.node!r} is {first.file} in the file, but "
+                f"{first.journal.value} in its journal{more}; the journal counts"
+            )
         )

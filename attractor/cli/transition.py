@@ -6,7 +6,8 @@ from typing import Any, get_args
 
 import click
 
-from attractor.cli.output import dump, json_option, say
+from attractor.cli.options import SECONDS
+from attractor.cli.output import dump, json_option, printable, say
 from attractor.run.reconcile import Difference
 from attractor.run.states import NodeState
 from attractor.run.transition import (
@@ -42,7 +43,7 @@ _STATES = ", ".join(state.value for state in NodeState)
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0),
+    type=SECONDS,
     default=TIMEOUT_SECONDS,
     show_default=True,
     help="How many seconds to wait for another command on the same file.",
@@ -59,13 +60,13 @@ def transition(  # noqa: PLR0913, PLR0917 - an option each
     timeout: float,
     as_json: bool,
 ) -> None:
-    r"""Move NODE of the pipeline FILE to STATE, on the record.
+    """Move NODE of the pipeline FILE to STATE, on the record.
 
     \b
     attractor transition FILE NODE STATE
     attractor transition FILE --adopt [NODE...]
     attractor transition FILE --sync
-    """
+    """  # noqa: D301 - click wants the character, not the two that spell it
     clock = SystemClock()
     if adopts or syncs:
         _check_alone(adopts, syncs, words, reason, outcome)
@@ -124,9 +125,9 @@ def _tell_moved(moved: Moved, dry_run: bool, as_json: bool) -> None:
         say(dump(said | {"dry_run": True} if dry_run else said))
         return
     would = "would move " if dry_run else ""
-    say(f"{would}{moved.node}: {moved.source.value} -> {moved.target.value}")
+    say(printable(f"{would}{moved.node}: {moved.source.value} -> {moved.target.value}"))
     if moved.ready:
-        say(f"ready now: {', '.join(moved.ready)}")
+        say(printable(f"ready now: {', '.join(moved.ready)}"))
 
 
 def _tell_settled(
@@ -140,10 +141,11 @@ def _tell_settled(
         say(dump(said | {"dry_run": True} if dry_run else said))
         return
     if not taken:
-        say(f"{file}: the file shows what its journal says")
+        say(printable(f"{file}: the file shows what its journal says"))
     would = "would be " if dry_run else ""
     for each in taken:
         old, new = each.journal.value, each.file
         if not adopts:
             old, new = new, old
-        say(f"{would}{'adopted' if adopts else 'put back'}: {each.node}: {old} -> {new}")
+        done = "adopted" if adopts else "put back"
+        say(printable(f"{would}{done}: {each.node}: {old} -> {new}"))

@@ -1,11 +1,15 @@
-"""A pipeline from a file: the one door, and every way in which a file can fail to be one."""
+"""A pipeline from a file: the one door, and every way in which a file can fail to be one.
+
+Whoever reads a file in order to write it again asks `check_unchanged` just before, since an editor
+takes no lease.
+"""
 
 from __future__ import annotations
 
 import os
 import stat
 import sys
-from typing import Final
+from typing import Final, final
 
 from attractor.errors import InputError
 from attractor.pipeline.document import Document
@@ -13,6 +17,11 @@ from attractor.pipeline.dot import parse, paused_collector
 from attractor.pipeline.graph import Graph, build
 
 MOST_BYTES: Final = 64 * 1024 * 1024
+
+
+@final
+class ChangedError(InputError):
+    """The file is not the one that was read: somebody saved it meanwhile."""
 
 
 def load(path: str | os.PathLike[str]) -> tuple[Document, Graph]:
@@ -38,6 +47,25 @@ def read(name: str) -> str:
         problem = f"Byte {error.start} (in line {line}) is not UTF-8."
         fix = "Save the file as UTF-8, or convert it with `iconv -t UTF-8`."
         raise InputError(problem, where=name, fix=fix, line=line, byte_offset=error.start) from None
+
+
+def check_unchanged(name: str, text: str) -> None:
+    """Raise ChangedError unless the file holds exactly this text, as `read` returned it."""
+    try:
+        same = _read_file(name) == text.encode()
+    except InputError:
+        same = False  # gone, or something else by now
+    if not same:
+        raise changed(name)
+
+
+def changed(name: str) -> ChangedError:
+    """Return the error for a file that somebody saved while it was being edited."""
+    return ChangedError(
+        "the file was changed meanwhile, and is left as it is now",
+        where=name,
+        fix="when nobody else is writing it, do the same again",
+    )
 
 
 def _read_file(name: str) -> bytes:

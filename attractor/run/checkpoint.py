@@ -8,8 +8,11 @@ mention, which is harmless; the other order could leave a record of a file that 
 then the DOT file is rewritten. Killed between the two it is a missed rewrite, and is repaired like
 one. Only statuses and outcomes are restored: attributes and edges stay, attempts never go back.
 
-Limits: `latest` is the greatest name, so by wall time. A checkpoint of the original harness names
-no journal entry; it can be restored, and cannot be verified.
+What is restored is verified: it must be what the journal said at the entry that it names. One that
+cannot be (of the original harness, of another journal, or without the keys that would tell) is
+refused, unless the caller takes it `unverified`.
+
+Limits: `latest` is the greatest name, so by wall time.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from attractor.run.held import Held, hold
 from attractor.run.journal import Entry
 from attractor.run.journal import read as read_journal
 from attractor.run.layout import layout_of
+from attractor.run.plain import is_own_folder
 from attractor.run.states import NodeState
 from signals.atomic import fsync_folder, publish, storage_errors
 from signals.clock import Clock, iso, stamp
@@ -99,7 +103,7 @@ def restore(
     which: str,
     clock: Clock,
     *,
-    verify: bool = False,
+    accept_unverified: bool = False,
     timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> Restored:
     """Go back to a checkpoint, given by name, by path, or as `latest`."""
@@ -107,11 +111,12 @@ def restore(
         checkpoint = load(_find(held, which))
         _check_same_nodes(held.graph, checkpoint)
         note = unverified(checkpoint, held.entries)
-        if note and verify:
+        if note and not accept_unverified:
             raise DamageError(
                 f"the checkpoint cannot be verified: {note}",
                 where=checkpoint.path,
-                fix="nothing was changed; without --verify it is restored all the same",
+                fix="nothing was changed; if you know where it comes from, repeat with "
+                "--unverified, which restores it all the same",
             )
         held.settle()
         before = held.statuses()
@@ -132,25 +137,25 @@ def restore(
 
 def _publish(held: Held, data: bytes) -> str:
     folder = held.layout.checkpoints
-    tmp = os.path.join(folder, "tmp")
+    there = is_own_folder(folder)
     with storage_errors("create the folder of the checkpoints", folder):
-        os.makedirs(tmp, exist_ok=True)
+        if not there:
+            os.mkdir(folder)
         fsync_folder(os.path.dirname(os.path.abspath(folder)))
-        for left in os.listdir(tmp):  # by a command that was killed: the lease is ours now
-            os.unlink(os.path.join(tmp, left))
     at = held.clock.wall_ns()
     while True:
         with contextlib.suppress(FileExistsError):
-            return publish(folder, f"{stamp(at)}{_SUFFIX}", data)
+            return publish(folder, f"{stamp(at)}{_SUFFIX}", data, tmp=folder)
         at += 1000  # one step of the stamp
 
 
 def _names(folder: str) -> list[str]:
-    try:
-        names = os.listdir(folder)
-    except FileNotFoundError:
+    if not is_own_folder(folder):
         return []
-    return sorted((name for name in names if name.endswith(_SUFFIX)), reverse=True)
+    with storage_errors("list the checkpoints", folder):
+        names = os.listdir(folder)
+    ours = (name for name in names if name.endswith(_SUFFIX) and not name.startswith("."))
+    return sorted(ours, reverse=True)
 
 
 def _listed(folder: str, name: str, entries: Sequence[Entry] | None) -> Listed:
@@ -171,7 +176,7 @@ def _find(held: Held, which: str) -> str:
         if name in names:
             return os.path.join(folder, name)
     if which != LATEST and os.path.isfile(which):
-        return which
+        return os.path.realpath(which)
     raise InputError(
         f"there is no checkpoint {which!r}" if names else "there are no checkpoints yet",
         where=held.path,

@@ -2,8 +2,9 @@
 
 It is the harness's checkpoint 1.0.0 (`content_hash` included), with three keys of ours: `journal`
 names the entry after which it was taken, `outcomes` the recorded outcomes, and `hash` is the
-SHA-256 of the canonical JSON of everything else. One without `journal` is the original harness's:
-it is read as it stands, since nothing in it can be checked.
+SHA-256 of the canonical JSON of everything else. One without `journal` is the original harness's,
+or was robbed of it: it is read as it stands, since nothing in it can be checked, and so it is never
+`verified`. The hash shows accidents; only the journal's entry tells that a checkpoint is ours.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from attractor.pipeline.document import Defaults, Document, Subgraph, SubgraphEn
 from attractor.pipeline.graph import Graph, NodeId
 from attractor.run.fold import fold
 from attractor.run.journal import Entry
+from attractor.run.plain import content, open_plain
 from attractor.run.states import NodeState
 from signals.atomic import storage_errors
 
@@ -107,19 +109,35 @@ def _defaults(document: Document) -> dict[str, dict[str, str]]:
 def load(path: str) -> Checkpoint:
     """Read a checkpoint and check its hash; DamageError names one that is not whole."""
     body = _read(path)
-    journal = body.get("journal")
-    if journal is not None and body.get("hash") != _hash(body):
-        raise _damage(path, "its hash does not match its content")
     try:
-        nodes = [(NodeId(str(node["id"])), NodeState(node["status"])) for node in body["nodes"]]
-        outcomes = {NodeId(node): str(said) for node, said in body.get("outcomes", {}).items()}
-        seq, total = (journal["seq"], journal["sum"]) if journal is not None else (0, "")
-        version, created_at = str(body["version"]), str(body["created_at"])
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        if body.get("journal") is not None and body.get("hash") != _hash(body):
+            raise _damage(path, "its hash does not match its content")
+        nodes = [(NodeId(_text(node["id"])), NodeState(node["status"])) for node in body["nodes"]]
+        outcomes = {NodeId(node): _text(said) for node, said in body.get("outcomes", {}).items()}
+        seq, total = _entry_of(body)
+        version, created_at = _text(body["version"]), _text(body["created_at"])
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise _damage(path, f"it is not a checkpoint ({error!r})") from None
     if version.partition(".")[0] != VERSION.partition(".")[0]:
         raise _damage(path, f"its version is {version}, and {VERSION} is what is understood")
-    return Checkpoint(path, created_at, dict(nodes), outcomes, int(seq), str(total))
+    return Checkpoint(path, created_at, dict(nodes), outcomes, seq, total)
+
+
+def _entry_of(body: Mapping[str, Any]) -> tuple[int, str]:
+    journal = body.get("journal")
+    if journal is None:
+        return 0, ""
+    seq = journal["seq"]
+    if type(seq) is not int or seq < 1:
+        raise ValueError("the number of its journal entry is none")
+    return seq, _text(journal["sum"])
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.80} is not text")
+    value.encode()  # half a surrogate pair cannot be printed
+    return value
 
 
 def unverified(checkpoint: Checkpoint, entries: Sequence[Entry]) -> str:
@@ -138,8 +156,12 @@ def unverified(checkpoint: Checkpoint, entries: Sequence[Entry]) -> str:
 
 
 def _read(path: str) -> dict[str, Any]:
-    with storage_errors("read the checkpoint", path), open(path, "rb") as file:
-        data = file.read()
+    with storage_errors("read the checkpoint", path):
+        fd = open_plain(path, os.O_RDONLY)
+        try:
+            data = content(fd, path)
+        finally:
+            os.close(fd)
     try:
         body = json.loads(data)
     except (ValueError, RecursionError) as error:

@@ -202,6 +202,8 @@ def _damage(entry: Recorded, problem: str) -> DamageError:
     return DamageError(
         f"entry {entry.seq} ({entry.event}) is impossible: {problem}",
         where=f"journal entry {entry.seq}",
-        fix="nothing was changed; `attractor journal verify` tells whether the file was edited",
+        fix="nothing was changed. Attractor has not written this: put back a copy of the journal, "
+        "or move it away, which starts a new one from the statuses in the DOT file",
         seq=entry.seq,
+        line=entry.seq,
     )

@@ -3,29 +3,42 @@
 Whoever holds a pipeline is its only writer, whatever name the file was given by: the lock, the
 journal and the checkpoints lie beside the file that a symbolic link leads to. What is recorded is
 durable before the DOT file shows it. `transition` says why that order repairs itself.
+
+People do not ask for the lease. What somebody saved while a command ran is never overwritten: the
+rewrite of statuses is done again, on the new text, for the nodes whose status is still as it was.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
-from collections.abc import Collection, Iterator, Sequence
-from typing import Any, final
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Final, final
 
-from attractor.errors import InputError, StorageError
+from attractor.errors import AttractorError, InputError
 from attractor.pipeline.edit import set_attrs
 from attractor.pipeline.graph import NodeId
-from attractor.pipeline.load import load
+from attractor.pipeline.load import ChangedError, changed, check_unchanged, load
+from attractor.run.alone import alone
 from attractor.run.fold import RunEvent, fold
 from attractor.run.journal import Entry, Journal, read
 from attractor.run.layout import Layout, layout_of
-from attractor.run.reconcile import Comparison, compare, edited_by_hand
+from attractor.run.reconcile import Comparison, compare, edited_by_hand, shown_status
 from attractor.run.states import NodeState
 from signals.atomic import replace
 from signals.clock import Clock
-from signals.lease import lease
 
 Event = tuple[RunEvent, dict[str, Any]]
+
+_TRIES: Final = 5
+
+
+@final
+class NotShownError(AttractorError):
+    """The change is on record as entry `seq`, and the DOT file could not be made to show it."""
+
+    code: ClassVar[str] = "not_shown"
 
 
 @final
@@ -45,16 +58,16 @@ class Held:
         """Return how the file differs from the journal."""
         return compare(self.graph, self.state)
 
-    def settle(self, *, dry_run: bool = False) -> Comparison:
+    def settle(self, *, dry_run: bool = False) -> None:
         """Repair a missed rewrite, and refuse statuses that were edited by hand."""
         comparison = self.compare()
-        if comparison.edited:
-            raise edited_by_hand(comparison.edited, self.path)
-        if comparison.missed and not dry_run:
+        if comparison.missed and not comparison.edited and not dry_run:
             # Before the next append: afterwards the cause of the difference could not be told.
             self.show()
             self.document, self.graph = load(self.path)
-        return comparison
+            comparison = self.compare()
+        if comparison.edited:
+            raise edited_by_hand(comparison.edited, self.path)
 
     def statuses(self) -> dict[NodeId, NodeState]:
         """Return the statuses by the journal, and of nodes new to it by the file."""
@@ -77,26 +90,46 @@ class Held:
         The graph in memory stays as it was read.
         """
         comparison = self.compare()
-        changes: dict[str, dict[str, str]] = {
-            each.node: {"status": each.journal.value}
+        old = {
+            each.node: each.file
             for each in [*comparison.missed, *comparison.edited]
             if nodes is None or each.node in nodes
         }
-        if changes:
-            replace(self.layout.dot, set_attrs(self.document, changes).encode())
-        return [NodeId(node) for node in changes]
+        self._rewrite(old)
+        return list(old)
+
+    def _rewrite(self, old: Mapping[NodeId, str]) -> None:
+        """Put the journal's statuses in the place of these, and touch nothing else."""
+        document, graph = self.document, self.graph
+        for _ in range(_TRIES):
+            changes = {
+                str(node): {"status": self.state.statuses[node].value}
+                for node, status in old.items()
+                if node in graph.nodes and shown_status(graph, node) == status
+            }
+            if not changes:
+                return
+            unchanged = functools.partial(check_unchanged, self.layout.dot, document.source.text)
+            try:
+                replace(self.layout.dot, set_attrs(document, changes).encode(), check=unchanged)
+            except ChangedError:
+                document, graph = load(self.path)
+            else:
+                return
+        raise changed(self.path)
 
     def show_recorded(self) -> None:
         """Rewrite the file after `record`; where that fails, say that the record stands."""
         try:
             self.show()
-        except StorageError as error:
-            raise StorageError(
-                f"{error.problem}. The change is made all the same, as entry {self.state.seq} of "
-                "the journal, and only the statuses in the file are old",
+        except AttractorError as error:
+            raise NotShownError(
+                f"this is done, and on record as entry {self.state.seq} of the journal, but the "
+                f"file may not show it yet: {error.problem}",
                 where=error.where,
-                fix=f"{error.fix}; the next command, or `attractor transition {self.path} --sync`, "
-                "brings the file up to date",
+                fix="do not do it again. Remove the cause (on a full disk, free some space); then "
+                f"`attractor transition {self.path} --sync`, or the next command that moves "
+                "something, brings the file up to date",
                 seq=self.state.seq,
             ) from error
 
@@ -142,8 +175,8 @@ def hold(
 ) -> Iterator[Held]:
     """Take the lease of a DOT file, and read it and its journal; a dry run must not change it."""
     layout = layout_of(os.path.realpath(path))
-    _check_is_file(path, layout.dot)
-    with lease(layout.lock, clock, timeout_seconds), contextlib.ExitStack() as stack:
+    _check_is_pipeline(path, layout)
+    with alone(layout, clock, timeout_seconds), contextlib.ExitStack() as stack:
         journal = None
         if not dry_run and os.path.exists(layout.journal):
             # Before anything is repaired from it: opening makes durable what is about to be used.
@@ -153,9 +186,12 @@ def hold(
         yield held
 
 
-def _check_is_file(path: str, dot: str) -> None:
-    """Refuse what is no file, before a lock lies beside it."""
-    if not os.path.isfile(dot):
+def _check_is_pipeline(path: str, layout: Layout) -> None:
+    """Refuse what is no pipeline, before a lock lies beside it."""
+    if os.path.isfile(layout.dot):
+        if not os.path.lexists(layout.lock):
+            load(path)
+    else:
         if path != "-":
             load(path)  # has the words for each way of not being one
         raise InputError(

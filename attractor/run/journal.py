@@ -26,17 +26,18 @@ import io
 import json
 import os
 import re
-import stat
 from collections.abc import Iterable, Mapping
 from json.encoder import JSONEncoder
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, final
 
 from attractor.errors import DamageError, InputError, StorageError
+from attractor.run.plain import MOST_BYTES, content, open_plain
 from signals.atomic import fsync_folder, publish, storage_errors, write_all
 from signals.clock import Clock, iso, stamp
 
-MAX_ENTRY_BYTES: Final = 1024 * 1024
+# An entry may have to name every node of a pipeline, whose file may have this size.
+MAX_ENTRY_BYTES: Final = 64 * 1024 * 1024
 
 _START: Final = "0" * 64
 _EVENT: Final = re.compile(r"[A-Z][A-Za-z0-9]{0,63}")
@@ -77,8 +78,7 @@ def read(path: str | os.PathLike[str]) -> Reading:
     """Return all entries, verified; changes nothing. A missing file is an empty journal."""
     with storage_errors("read the journal", path):
         try:
-            # O_NONBLOCK: to open a pipe must be refused, not waited for.
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            fd = open_plain(path, os.O_RDONLY)
         except FileNotFoundError:
             return Reading([], "", 0, ended=True)
     try:
@@ -88,17 +88,15 @@ def read(path: str | os.PathLike[str]) -> Reading:
 
 
 def _content(fd: int, path: str | os.PathLike[str]) -> bytes:
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        raise InputError("this is not a file", where=os.fspath(path), fix="name a journal file")
-    with storage_errors("read the journal", path), open(fd, "rb", closefd=False) as file:
-        return file.read()
+    with storage_errors("read the journal", path):
+        return content(fd, path)
 
 
-def _verified(content: bytes, path: str) -> Reading:
+def _verified(data: bytes, path: str) -> Reading:
     entries: list[Entry] = []
     prev = _START
     ended = True
-    for number, line in enumerate(io.BytesIO(content), 1):
+    for number, line in enumerate(io.BytesIO(data), 1):
         ended = line.endswith(b"\n")
         try:
             entry = _entry(line.removesuffix(b"\n"))
@@ -106,13 +104,13 @@ def _verified(content: bytes, path: str) -> Reading:
             if ended:
                 raise _damage(path, number, str(error)) from None
             torn = f"line {number} is incomplete ({len(line)} bytes without an end): {error}"
-            return Reading(entries, torn, len(content) - len(line), ended=True)
+            return Reading(entries, torn, len(data) - len(line), ended=True)
         # Also without its newline: a crash leaves part of a line, not a whole one from elsewhere.
         if broken := _broken_link(entry, number, prev):
             raise _damage(path, number, broken)
         entries.append(entry)
         prev = entry.sum
-    return Reading(entries, "", len(content), ended)
+    return Reading(entries, "", len(data), ended)
 
 
 def _entry(line: bytes) -> Entry:
@@ -161,7 +159,8 @@ def _damage(path: str, line: int, reason: str) -> DamageError:
         f"line {line} of the journal is damaged: {reason}. Nothing was changed",
         where=f"{path}:{line}",
         fix="put back a copy of the file; without one, move it away, which starts a new journal "
-        "from the statuses in the DOT file, and then use `attractor checkpoint restore`; "
+        "from the statuses in the DOT file, and then use `attractor checkpoint restore "
+        "--unverified`; "
         "`attractor journal verify` says whether all is well",
         line=line,
     )
@@ -188,7 +187,7 @@ class Journal:
         """
         path = os.fspath(path)
         with storage_errors("open the journal", path):
-            fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fd = open_plain(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         try:
             reading = _verified(_content(fd, path), path)
             with storage_errors("repair the end of the journal", path):
@@ -239,7 +238,7 @@ class Journal:
         self.close()
 
     def _write(self, lines: bytes) -> None:
-        self._check_writable()
+        self._check_writable(len(lines))
         try:
             with storage_errors("append to the journal", self.path):
                 write_all(self._fd, lines)
@@ -269,12 +268,19 @@ class Journal:
             os.fsync(self._fd)
         return "The previous state is intact"
 
-    def _check_writable(self) -> None:
+    def _check_writable(self, length: int) -> None:
         if self._refuses:
             raise StorageError(
                 f"the journal takes no more entries: {self._refuses}",
                 where=self.path,
                 fix="open it again: that verifies what is on the disk",
+            )
+        if self._bytes + length > MOST_BYTES:
+            raise InputError(
+                f"the journal would become larger than {MOST_BYTES // 1024**3} GiB, which is the "
+                "limit; nothing was added",
+                where=self.path,
+                fix="move it away, which starts a new journal from the statuses in the DOT file",
             )
         with storage_errors("append to the journal", self.path):
             now = os.fstat(self._fd)
@@ -309,8 +315,10 @@ def _next_line(
         ) from error
     if len(line) >= MAX_ENTRY_BYTES:
         raise InputError(
-            f"the entry {event} is {len(line)} bytes long, and {MAX_ENTRY_BYTES} is the limit",
-            fix="write what is large into a file of its own, and name that file in the entry",
+            f"this is too much for one entry of the journal: {event} would have {len(line)} bytes, "
+            f"and {MAX_ENTRY_BYTES} is the limit; nothing was changed",
+            fix="an entry holds the name of every node that it is about: use fewer or shorter "
+            "names, or two pipelines; and a shorter reason, if you gave one",
         )
     return line, entry
 

@@ -2,8 +2,9 @@
 
 The journal is the truth and the file a view of it, so a difference has one of three causes:
 
-* the last rewrite was missed, because a process died after its append: the file shows, for exactly
-  the nodes that the last entry moved, the statuses from before that entry. It is repaired;
+* the last rewrite was missed, because a process died after its append: the file shows, for all the
+  nodes that the last entry moved, the statuses from before that entry. These are repaired, whatever
+  else differs, since to take one for an edit could undo a move that was reported as done;
 * a node was added to the graph: it starts from the status that the file gives it;
 * anything else was edited by hand: it is reported, and never obeyed unless adopted.
 
@@ -12,6 +13,7 @@ Nodes that vanished from the file stay in the journal. Pure: text comes in, a co
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import final
 
@@ -70,14 +72,19 @@ def compare(graph: Graph, state: RunState) -> Comparison:
         if node in state.statuses and shown_status(graph, node) != state.statuses[node].value
     ]
     added = {node: shown_state(graph, node) for node in graph.nodes if node not in state.statuses}
-    if _is_missed_rewrite(graph, state, differing):
-        return Comparison(differing, added, [])
-    return Comparison([], added, differing)
+    missed = _missed(graph, state)
+    return Comparison(
+        [each for each in differing if each.node in missed],
+        added,
+        [each for each in differing if each.node not in missed],
+    )
 
 
-def _is_missed_rewrite(graph: Graph, state: RunState, differing: list[Difference]) -> bool:
+def _missed(graph: Graph, state: RunState) -> Collection[NodeId]:
+    """Return the nodes that the last entry moved, if the file shows none of these moves."""
     before = {n: was.value for n, was in state.shown_before.items() if n in graph.nodes}
-    return {each.node: each.file for each in differing} == before
+    missed = all(shown_status(graph, node) == was for node, was in before.items())
+    return before.keys() if missed else ()
 
 
 def edited_by_hand(edited: list[Difference], path: str) -> InputError:

@@ -19,10 +19,11 @@ and for tools that read DOT. One command is one pass through the same steps:
 **The move is certain when step 5 has ended.** Killed before it, nothing has changed: what may be
 left is the lock, a torn last line, which the next writer cuts off, or a `PipelineOpened` or
 `NodesAdded` that moves nothing. Killed within it, the entry is there whole or not at all. Killed
-later, only the view is old, and it is old in a way that can be recognised: it shows, for exactly
-the nodes that the last entry moved, the statuses from before that entry. The next command that
-changes anything repairs that before it appends, since one entry later the same difference would
-have no explanation. This is why each command writes at most one entry that moves nodes.
+later, only the view is old, and it is old in a way that can be recognised: it shows, for all the
+nodes that the last entry moved, the statuses from before that entry. The next command that changes
+anything repairs that before it appends, since one entry later the same difference would have no
+explanation. This is why each command writes at most one entry that moves nodes. Where step 6 fails
+(a full disk), `NotShownError` says that the move stands.
 
 **A difference with any other cause is an edit by hand.** It is reported, and the command refused:
 to obey it would let the view overrule the truth, to overwrite it would destroy what a person meant.
@@ -34,10 +35,17 @@ are gone stay in the journal, and are met again where they come back.
 A DOT file without a journal starts from its own statuses: the first command that changes anything
 writes `PipelineOpened` with them, together with what it came for.
 
-Limits. The lease serialises commands that ask for it; an editor that saves the DOT file over a
-command's rewrite wins, and the next command reports the statuses it wrote as edited by hand. One
-edit cannot be told from a missed rewrite: setting the node that moved last back to exactly what it
-was. It is repaired, that is undone; `adopt` with the node's name takes it over.
+**An editor does not ask for the lease.** What somebody saves while a command runs stays: just
+before the new file takes its place, the old one is compared with what was read. If it is another,
+step 6 begins anew from that, and sets the moved node's status only where it is still the one from
+before; anything else there is an edit, which the next command reports. The move was decided on the
+graph as it was read.
+
+Limits. Between that comparison and the rename pass microseconds; what is saved just then is lost,
+and so is what an editor writes into the file that it had opened before. An editor that saves an old
+text over a command's rewrite wins, and the next command reports the statuses it wrote as edited by
+hand. One edit cannot be told from a missed rewrite: setting the node that moved last back to
+exactly what it was. It is repaired, that is undone; `adopt` with the node's name takes it over.
 """
 
 from __future__ import annotations
@@ -97,6 +105,7 @@ def transition_node(
 ) -> Moved:
     """Move one node. When this returns, the move is durable and the file shows it.
 
+    A status that somebody else wrote meanwhile stays as it is in the file, though not on record.
     A dry run takes the lease too, since it would otherwise read between two steps of another
     command; apart from the lock it leaves no trace.
     """

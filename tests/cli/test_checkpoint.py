@@ -79,7 +79,9 @@ def test_verify_on_list_says_which_is_not_this_journal_s(cli: Any, dot: Path) ->
     assert cli("checkpoint", "list", dot).status == 0
     said = cli("checkpoint", "list", dot, "--verify")
     assert (said.status, "NOT VERIFIED" in said.out) == (1, True)
-    restored = cli("checkpoint", "restore", dot)
+    refused = cli("checkpoint", "restore", dot)
+    assert (refused.status, "repeat with --unverified" in refused.err) == (1, True)
+    restored = cli("checkpoint", "restore", dot, "--unverified")
     assert (restored.status, "not verified: " in restored.out) == (0, True)
 
 
@@ -87,6 +89,26 @@ def test_verify_on_list_says_which_is_not_this_journal_s(cli: Any, dot: Path) ->
 def test_a_missing_file_is_status_1(cli: Any, tmp_path: Path, words: tuple[str, ...]) -> None:
     assert cli("checkpoint", *words, tmp_path / "none.dot").status == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("save", "--timeout", "nan"),
+        ("restore", "--timeout", "nan"),
+        ("restore", "--timeout", "inf"),
+        ("restore", "--verify", "--unverified"),
+    ],
+)
+def test_wrong_usage_is_status_2(cli: Any, dot: Path, words: tuple[str, ...]) -> None:
+    assert cli("checkpoint", *words, dot).status == 2
+    assert [path.name for path in dot.parent.iterdir()] == ["p.dot"]
+
+
+def test_a_name_does_not_leave_its_line(cli: Any, dot: Path) -> None:
+    cli("checkpoint", "save", dot)
+    Path(f"{dot}.checkpoints/a\nb\x07.json").write_text("{}")
+    assert len(cli("checkpoint", "list", dot).out.splitlines()) == 2
 
 
 def test_it_works_as_a_process_of_its_own(attractor: Any, dot: Path) -> None:

@@ -143,6 +143,26 @@ def test_a_difference_to_the_journal_is_one_line_on_stderr(cli: Cli, file: Path)
     assert said.json()["nodes"][0]["status"] == "failed"
 
 
+def test_what_may_start_is_decided_by_the_journal_and_not_by_the_file(cli: Cli, file: Path) -> None:
+    assert cli("transition", file, "other", "active").status == 0
+    edited = file.read_text().replace('status="active"', 'status="validated"', 1)
+    assert 'status="validated"' in edited
+    file.write_text(edited)
+    said = cli("status", file, "--deps-met", "--json")
+    assert said.json()["nodes"] == []
+    assert said.json()["summary"] == {"pending": 2, "active": 2, "accepted": 1}
+    assert "node 'build' is validated in the file, but active in its journal" in said.err
+    assert cli("status", file, "--json").json()["summary"]["validated"] == 1
+
+
+def test_what_may_start_is_not_said_beside_a_damaged_journal(cli: Cli, file: Path) -> None:
+    assert cli("transition", file, "other", "active").status == 0
+    journal = Path(f"{file}.journal.jsonl")
+    journal.write_text(journal.read_text().replace("accepted", "pending"))
+    said = cli("status", file, "--deps-met", "--json")
+    assert (said.status, said.json()["code"]) == (1, "damage")
+
+
 def test_a_damaged_journal_is_said_and_the_file_is_shown(cli: Cli, file: Path) -> None:
     assert cli("transition", file, "other", "active").status == 0
     journal = Path(f"{file}.journal.jsonl")

@@ -102,6 +102,8 @@ def test_an_unknown_state_or_node_is_refused_with_a_near_one(cli: Any, dot: Path
         ("--adopt", "--reason", "x"),
         ("impl", "active", "--outcome", "maybe"),
         ("impl", "active", "--timeout", "-1"),
+        ("impl", "active", "--timeout", "nan"),
+        ("impl", "active", "--timeout", "inf"),
     ],
 )
 def test_wrong_usage_is_status_2_and_changes_nothing(
@@ -132,6 +134,16 @@ def test_a_hand_edit_is_put_back_by_sync(cli: Any, dot: Path) -> None:
         "restored": [{"node": "gate", "journal": "pending", "file": "validated"}],
     }
     assert "shows what its journal says" in cli("transition", dot, "--sync").out
+
+
+def test_adopting_after_a_crash_does_not_undo_a_move_that_was_reported(cli: Any, dot: Path) -> None:
+    cli("transition", dot, "impl", "active")
+    before = dot.read_text()
+    assert cli("transition", dot, "impl", "impl_complete").status == 0
+    dot.write_text(before.replace("gate [", "gate [status=validated "))
+    assert cli("transition", dot, "--adopt").out == "adopted: gate: pending -> validated\n"
+    said = cli("status", dot)
+    assert (said.err, "impl_complete 1" in said.out) == ("", True)
 
 
 def test_adopting_nothing_says_so(cli: Any, dot: Path) -> None:

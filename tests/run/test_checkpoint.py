@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,9 @@ def move(dot: Path, clock: Any) -> Any:
             transition_node(str(dot), Request(node, NodeState(state), said), clock)
 
     return run
+
+
+HARNESS = '{"version": "1.0.0", "created_at": "", "nodes": [{"id": %s, "status": "pending"}]}'
 
 
 def entries(dot: Path) -> list[Any]:
@@ -132,7 +137,7 @@ def test_restoring_goes_back_through_the_journal(dot: Path, clock: Any, move: An
     saved = save(str(dot), clock)
     move("impl", "failed")
     move("r", "active")
-    done = restore(str(dot), LATEST, clock, verify=True)
+    done = restore(str(dot), LATEST, clock)
     assert done.changed == {
         "r": (NodeState.ACTIVE, NodeState.PENDING),
         "impl": (NodeState.FAILED, NodeState.ACTIVE),
@@ -156,7 +161,7 @@ def test_restoring_brings_outcomes_back_but_never_an_earlier_attempt(
     save(str(dot), clock)
     move("d", "active")
     assert fold(entries(dot)).outcomes == {}
-    restore(str(dot), LATEST, clock, verify=True)
+    restore(str(dot), LATEST, clock)
     state = fold(entries(dot))
     assert (state.outcomes, state.attempts) == ({"d": "partial"}, {"d": 2})
 
@@ -255,6 +260,8 @@ def test_other_nodes_than_the_graph_s_are_named_and_refused(
         (lambda _: '{"version": "1.0.0"}', "it is not a checkpoint"),
         (lambda _: '{"version": "2.0", "created_at": "", "nodes": []}', "its version is 2.0"),
         (lambda _: '{"version": "1.0.0", "nodes": [{"id": "a", "status": "x"}]}', "not a check"),
+        (lambda _: HARNESS % r'"a\ud800"', "it is not a checkpoint"),
+        (lambda _: HARNESS % "1", "it is not a checkpoint"),
     ],
 )
 def test_a_corrupt_checkpoint_is_named_and_nothing_changes(
@@ -305,16 +312,32 @@ def original(dot: Path) -> Path:
     return path
 
 
-def test_a_checkpoint_of_the_original_harness_restores_with_a_note(dot: Path, clock: Any) -> None:
-    done = restore(str(dot), str(original(dot)), clock)
+def test_a_checkpoint_of_the_original_harness_restores_as_unverified_with_a_note(
+    dot: Path, clock: Any
+) -> None:
+    done = restore(str(dot), str(original(dot)), clock, accept_unverified=True)
     assert "names no journal entry" in done.note
     assert set(shown(dot).values()) == {"accepted"}
 
 
-def test_verify_refuses_a_checkpoint_that_names_no_entry(dot: Path, clock: Any) -> None:
-    with pytest.raises(DamageError, match="cannot be verified"):
-        restore(str(dot), str(original(dot)), clock, verify=True)
+def test_a_checkpoint_that_names_no_entry_is_refused(dot: Path, clock: Any) -> None:
+    with pytest.raises(DamageError, match="cannot be verified") as caught:
+        restore(str(dot), str(original(dot)), clock)
+    assert "--unverified" in caught.value.fix
     assert dot.read_text() == PIPELINE
+
+
+def test_a_checkpoint_robbed_of_journal_and_hash_is_refused(
+    dot: Path, clock: Any, move: Any
+) -> None:
+    saved = save(str(dot), clock)
+    move("impl", "active")
+    body = json.loads(Path(saved.path).read_text())
+    del body["journal"], body["hash"]
+    Path(saved.path).write_text(json.dumps(body).replace('"pending"', '"accepted"'))
+    with pytest.raises(DamageError, match="cannot be verified"):
+        restore(str(dot), LATEST, clock)
+    assert shown(dot)["impl"] == "active"
 
 
 def test_verify_sees_another_journal(dot: Path, clock: Any, move: Any) -> None:
@@ -325,8 +348,9 @@ def test_verify_sees_another_journal(dot: Path, clock: Any, move: Any) -> None:
     [listed] = listing(str(dot), verify=True)
     assert "entry 1, after which it was taken, is not in this journal" in listed.problem
     with pytest.raises(DamageError):
-        restore(str(dot), saved.name, clock, verify=True)
-    assert restore(str(dot), saved.name, clock).note == listed.problem
+        restore(str(dot), saved.name, clock)
+    done = restore(str(dot), saved.name, clock, accept_unverified=True)
+    assert done.note == listed.problem
 
 
 @pytest.mark.parametrize("change", ["status", "outcome", "seq"])
@@ -355,12 +379,114 @@ def test_saving_refuses_a_status_edited_by_hand(dot: Path, clock: Any, move: Any
 
 
 def test_a_draft_left_by_a_killed_save_is_swept_and_never_listed(dot: Path, clock: Any) -> None:
+    first = save(str(dot), clock)
+    draft = Path(f"{dot}.checkpoints/.20260101T000000.000000Z.json.0123abcd")
+    draft.write_text("{half")
+    kept = draft.with_name(".mine.json.0123abcd")
+    kept.write_text("no draft of ours")
+    assert [each.name for each in listing(str(dot))] == [first.name]
     save(str(dot), clock)
-    tmp = Path(f"{dot}.checkpoints/tmp")
-    (tmp / "20260101T000000.000000Z.json.abcd").write_text("{half")
-    assert len(listing(str(dot))) == 1
+    assert (draft.exists(), kept.exists()) == (False, True)
+
+
+def test_saving_removes_nothing_that_it_did_not_write(
+    dot: Path, clock: Any, tmp_path: Path
+) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "precious.md").write_text("a year of work")
+    folder = Path(f"{dot}.checkpoints")
+    folder.mkdir()
+    (folder / "tmp").symlink_to("../docs")
     save(str(dot), clock)
-    assert list(tmp.iterdir()) == []
+    (folder / "tmp").unlink()
+    (folder / "tmp" / "inner").mkdir(parents=True)
+    (folder / "tmp" / "notes").write_text("mine")
+    save(str(dot), clock)
+    assert (docs / "precious.md").read_text() == "a year of work"
+    assert sorted(os.listdir(folder / "tmp")) == ["inner", "notes"]
+    assert len(listing(str(dot))) == 2
+
+
+@pytest.mark.parametrize("what", ["link", "file"])
+def test_a_folder_of_checkpoints_that_is_none_is_refused(
+    dot: Path, clock: Any, tmp_path: Path, what: str
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    folder = Path(f"{dot}.checkpoints")
+    if what == "link":
+        folder.symlink_to(elsewhere)
+    else:
+        folder.write_text("")
+    for run in (
+        lambda: save(str(dot), clock),
+        lambda: listing(str(dot)),
+        lambda: restore(str(dot), LATEST, clock),
+    ):
+        with pytest.raises(InputError, match="a symbolic link" if what == "link" else "no folder"):
+            run()
+    assert list(elsewhere.iterdir()) == []
+
+
+def a_fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def a_link_without_end(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def a_file_of_ten_gigabytes(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(10 * 1024**3)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    ("trap", "problem"),
+    [
+        (a_fifo, "no plain file"),
+        (a_link_without_end, "a symbolic link"),
+        (a_file_of_ten_gigabytes, "larger than 1 GiB"),
+        (os.mkdir, "no plain file"),
+    ],
+)
+def test_what_is_no_plain_file_is_listed_with_the_reason_and_not_restored(
+    dot: Path, clock: Any, trap: Any, problem: str
+) -> None:
+    saved = save(str(dot), clock)
+    trap(Path(f"{dot}.checkpoints/9.json"))
+    first, second = listing(str(dot))
+    assert (first.name, first.checkpoint, second.name) == ("9.json", None, saved.name)
+    assert problem in first.problem
+    with pytest.raises(InputError, match=problem):
+        restore(str(dot), LATEST, clock)
+    assert restore(str(dot), saved.name, clock).note == ""
+
+
+def test_a_path_that_leads_to_a_checkpoint_may_be_a_link(
+    dot: Path, clock: Any, tmp_path: Path
+) -> None:
+    saved = save(str(dot), clock)
+    link = tmp_path / "before-the-holidays.json"
+    link.symlink_to(saved.path)
+    assert restore(str(dot), str(link), clock).checkpoint.name == saved.name
+
+
+@pytest.mark.parametrize("seq", ['"abc"', "[]", "null", "1e400", "1.0", "true", "0", "-1", "{}"])
+def test_a_number_that_is_none_is_damage_also_under_the_right_hash(
+    dot: Path, clock: Any, seq: str
+) -> None:
+    saved = save(str(dot), clock)
+    body = json.loads(Path(saved.path).read_text())
+    body["journal"]["seq"] = json.loads(seq)
+    del body["hash"]
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    body["hash"] = hashlib.sha256(text.encode()).hexdigest()
+    Path(saved.path).write_text(json.dumps(body))
+    with pytest.raises(DamageError, match="it is not a checkpoint"):
+        restore(str(dot), LATEST, clock, accept_unverified=True)
 
 
 def test_a_saved_checkpoint_reads_back_as_it_was(dot: Path, clock: Any, move: Any) -> None:

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from attractor.errors import AttractorError, DamageError, InputError, StorageError
-from attractor.run.journal import MAX_ENTRY_BYTES, Entry, Journal, read
+from attractor.run.journal import Entry, Journal, read
 
 JSON_VALUES = st.recursive(
     st.none()
@@ -359,12 +359,48 @@ def test_an_event_is_named_in_pascal_case(path: Path, event: str) -> None:
     assert path.read_bytes() == b""
 
 
-def test_an_entry_is_limited_to_a_mebibyte(path: Path) -> None:
+def test_an_entry_is_limited(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attractor.run.journal.MAX_ENTRY_BYTES", 1000)
     with opened(path) as journal:
-        with pytest.raises(InputError, match="1048576 is the limit"):
-            journal.append("Large", {"x": "y" * MAX_ENTRY_BYTES})
-        journal.append("Large", {"x": "y" * (MAX_ENTRY_BYTES - 300)})
+        with pytest.raises(InputError, match="1000 is the limit") as caught:
+            journal.append("Large", {"x": "y" * 1000})
+        journal.append("Large", {"x": "y" * 700})
+    assert "fewer or shorter names" in caught.value.fix
     assert len(read(path).entries) == 1
+
+
+def test_a_journal_is_limited_when_it_is_written_and_when_it_is_read(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(path) as journal:
+        journal.append("Small", {})
+        before = path.read_bytes()
+        with monkeypatch.context() as small:
+            small.setattr("attractor.run.journal.MOST_BYTES", len(before) + 10)
+            with pytest.raises(InputError, match="the journal would become larger than"):
+                journal.append("Small", {})
+    assert path.read_bytes() == before
+    with path.open("r+b") as file:
+        file.truncate(10 * 1024**3)
+    for run in (lambda: read(path), lambda: opened(path)):
+        with pytest.raises(InputError, match="larger than 1 GiB, which is the limit"):
+            run()
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("there", [True, False])
+def test_a_journal_is_never_written_or_read_through_a_link(
+    path: Path, tmp_path: Path, there: bool
+) -> None:
+    victim = tmp_path / "bashrc"
+    if there:
+        victim.write_bytes(b"")
+    path.symlink_to(victim)
+    for run in (lambda: read(path), lambda: opened(path)):
+        with pytest.raises(InputError, match="this is a symbolic link") as caught:
+            run()
+        assert caught.value.where == str(path)
+    assert victim.exists() == there
 
 
 def counted(monkeypatch: pytest.MonkeyPatch, name: str) -> list[int]:

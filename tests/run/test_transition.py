@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from attractor.errors import DamageError, InputError, StorageError
+from attractor.errors import AttractorError, DamageError, InputError, StorageError
 from attractor.pipeline.load import load
+from attractor.run import checkpoint
 from attractor.run.fold import fold
 from attractor.run.held import Held
 from attractor.run.journal import Journal, read
 from attractor.run.states import IllegalTransition, NodeState
 from attractor.run.transition import Request, adopt, sync, transition_node
+from signals import atomic
 
 PIPELINE = """\
 // A comment that stays.
@@ -348,20 +350,169 @@ def test_every_name_for_a_file_means_one_lock_and_one_journal(
     assert shown(dot) == folded(dot)
 
 
-def test_a_rewrite_that_fails_says_that_the_move_is_made_all_the_same(
+def test_a_rewrite_that_fails_says_that_the_move_is_done_and_not_to_be_repeated(
     dot: Path, move: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: str, data: bytes) -> None:
-        raise StorageError("cannot write: the disk is full", where=path, fix="free some space")
+    def full(path: str, data: bytes, **_: Any) -> None:
+        fix = "free some space, then do the same again"
+        raise StorageError("cannot write: the disk is full", where=path, fix=fix)
 
     with monkeypatch.context() as broken:
         broken.setattr("attractor.run.held.replace", full)
-        with pytest.raises(StorageError, match="made all the same, as entry 2") as caught:
+        with pytest.raises(AttractorError, match="on record as entry 2 of the journal") as caught:
             move("impl", "active")
-    assert "--sync" in caught.value.fix
+    error = caught.value
+    assert (error.code, error.details["seq"]) == ("not_shown", 2)
+    assert "the disk is full" in error.problem
+    assert error.fix.startswith("do not do it again.")
+    assert ("--sync" in error.fix, "do the same again" in error.fix) == (True, False)
     assert (shown(dot)["impl"], folded(dot)["impl"]) == ("pending", "active")
     sync(str(dot), clock)
     assert shown(dot) == folded(dot)
+
+
+def saves_during(
+    monkeypatch: pytest.MonkeyPatch, dot: Path, *edits: tuple[str, str], times: int = 1
+) -> None:
+    """An editor that saves when all is ready but the very last step."""
+    left = [times]
+    real = atomic._write_new
+
+    def write_new(path: str, *rest: Any) -> None:
+        real(path, *rest)
+        if os.path.basename(path).startswith(".p.dot.") and "owner" not in path and left[0]:
+            left[0] -= 1
+            for old, new in edits:
+                edit(dot, old, new)
+
+    monkeypatch.setattr(atomic, "_write_new", write_new)
+
+
+def test_what_somebody_saves_during_a_move_stays(
+    dot: Path, move: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saves_during(monkeypatch, dot, ("// A comment that stays.", "// A comment that comes."))
+    move("impl", "active")
+    assert dot.read_text().startswith("// A comment that comes.\n")
+    assert shown(dot) == folded(dot)
+    assert folded(dot)["impl"] == "active"
+    assert os.listdir(dot.parent).count(".p.dot") == 0
+
+
+def test_what_somebody_saves_again_and_again_is_never_overwritten(
+    dot: Path, move: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as busy:
+        saves_during(busy, dot, ("digraph p {", "digraph p { // again"), times=1000)
+        with pytest.raises(AttractorError, match="the file was changed meanwhile") as caught:
+            move("impl", "active")
+    assert caught.value.code == "not_shown"
+    assert (shown(dot)["impl"], folded(dot)["impl"]) == ("pending", "active")
+    sync(str(dot), clock)
+    assert "// again" in dot.read_text()
+    assert shown(dot) == folded(dot)
+
+
+def test_a_status_written_during_a_move_is_reported_by_the_next(
+    dot: Path, move: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saves_during(
+        monkeypatch,
+        dot,
+        ("gate  [shape=hexagon]", "gate  [shape=hexagon, status=failed]"),
+        ("impl  [shape=box", "impl  [status=validated, shape=box"),
+    )
+    move("impl", "active")
+    assert (shown(dot)["impl"], shown(dot)["gate"]) == ("validated", "failed")
+    with pytest.raises(InputError, match="'impl' is validated in the file, but active") as caught:
+        move("impl", "failed")
+    assert [each["node"] for each in caught.value.details["nodes"]] == ["impl", "gate"]
+
+
+@pytest.mark.parametrize("text", ["", "digraph p {", None])
+def test_a_file_that_becomes_unreadable_during_a_move_is_left_so(
+    dot: Path, move: Any, clock: Any, monkeypatch: pytest.MonkeyPatch, text: str | None
+) -> None:
+    record = Held.record
+
+    def then_spoilt(self: Held, *events: Any) -> Any:
+        entry = record(self, *events)
+        if text is None:
+            dot.unlink()
+        else:
+            dot.write_text(text)
+        return entry
+
+    with monkeypatch.context() as editing:
+        editing.setattr(Held, "record", then_spoilt)
+        with pytest.raises(AttractorError, match="on record as entry 2") as caught:
+            move("impl", "active")
+    assert caught.value.code == "not_shown"
+    assert (dot.read_text() if dot.exists() else None) == text
+    dot.write_text(PIPELINE)
+    assert [each.node for each in sync(str(dot), clock)] == ["impl"]
+    assert shown(dot)["impl"] == "active"
+
+
+def test_adopting_an_edit_beside_a_missed_rewrite_does_not_undo_the_move(
+    dot: Path, move: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move("impl", "active")
+    with monkeypatch.context() as killed:
+        miss_the_rewrite(killed)
+        move("impl", "impl_complete")
+    edit(dot, "gate  [shape=hexagon]", "gate  [shape=hexagon, status=validated]")
+    with pytest.raises(InputError, match="edited by hand") as caught:
+        move("impl", "validated")
+    assert [each["node"] for each in caught.value.details["nodes"]] == ["gate"]
+    assert [each.node for each in adopt(str(dot), [], clock)] == ["gate"]
+    assert (folded(dot)["impl"], folded(dot)["gate"]) == ("impl_complete", "validated")
+    assert shown(dot) == folded(dot)
+
+
+def test_a_pipeline_with_very_many_names_gets_a_journal(dot: Path, clock: Any) -> None:
+    names = [f"n{at}_{'x' * 500}" for at in range(3000)]
+    dot.write_text(f"digraph p {{ {'; '.join(names)} }}")
+    request = Request(names[0], NodeState.ACTIVE)
+    assert transition_node(str(dot), request, clock).seq == 2
+    checkpoint.save(str(dot), clock)
+    assert checkpoint.restore(str(dot), "latest", clock).note == ""
+
+
+def test_drafts_of_killed_writers_are_swept_and_nothing_else(
+    dot: Path, move: Any, tmp_path: Path
+) -> None:
+    drafts = [
+        ".p.dot.0123abcd",
+        ".p.dot.lock.owner.json.0123abcd",
+        ".p.dot.journal.jsonl.torn-20260101T000000.000000Z.2.0123abcd",
+    ]
+    others = [".p.dot.swp", ".other.dot.0123abcd", "p.dot.0123abcd", ".p.dot.0123abcg"]
+    for name in [*drafts, *others]:
+        (tmp_path / name).write_text("")
+    (tmp_path / ".p.dot.00000000").mkdir()
+    (tmp_path / ".p.dot.11111111").symlink_to(".p.dot.swp")
+    move("impl", "active")
+    kept = [*others, ".p.dot.00000000", ".p.dot.11111111"]
+    ours = ["p.dot", "p.dot.journal.jsonl", "p.dot.lock"]
+    assert sorted(os.listdir(tmp_path)) == sorted([*kept, *ours])
+
+
+@pytest.mark.parametrize("name", ["p.dot.lock", "p.dot.lock.owner.json", "p.dot.journal.jsonl"])
+@pytest.mark.parametrize("there", [True, False])
+def test_nothing_of_ours_is_written_through_a_link(
+    dot: Path, move: Any, tmp_path: Path, name: str, there: bool
+) -> None:
+    victim = tmp_path / "bashrc"
+    if there:
+        victim.write_text("")
+    (tmp_path / name).symlink_to(victim)
+    with pytest.raises(InputError, match="this is a symbolic link"):
+        move("impl", "active")
+    assert (tmp_path / name).is_symlink()
+    assert victim.exists() == there
+    assert not there or victim.read_text() == ""
+    assert dot.read_text() == PIPELINE
 
 
 def test_a_damaged_journal_stops_the_move_and_changes_nothing(dot: Path, move: Any) -> None:
@@ -383,6 +534,19 @@ def test_an_impossible_entry_is_refused_with_its_line(dot: Path, move: Any, cloc
         move("impl", "failed")
     assert caught.value.where == f"{dot}.journal.jsonl:3"
     assert dot.read_text() == text
+
+
+def test_what_is_no_pipeline_is_refused_and_gets_no_lock(tmp_path: Path, clock: Any) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("# A project\n")
+    for run in (
+        lambda: transition_node(str(readme), Request("a", NodeState.ACTIVE), clock),
+        lambda: checkpoint.save(str(readme), clock),
+        lambda: sync(str(readme), clock),
+    ):
+        with pytest.raises(InputError):
+            run()
+    assert os.listdir(tmp_path) == ["README.md"]
 
 
 @pytest.mark.parametrize("what", ["missing", "folder", "-"])
