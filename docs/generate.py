@@ -16,6 +16,7 @@ import click
 
 from attractor.cli.main import VERBS
 from attractor.cli.main import attractor as overview
+from attractor.promise.entry import COMMANDS
 from attractor.spawn import own_command, run_tool
 
 REFERENCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "reference")
@@ -35,6 +36,11 @@ def commands() -> str:
         command = overview.get_command(top, verb)
         assert command is not None
         parts += _command(command, verb, top)
+    parts += ["## attractor-bd", "The same as `attractor bd`, for programs that start a `bd`."]
+    for name in COMMANDS:
+        argv = [sys.executable, "-I", "-m", "attractor.promise", name, "--help"]
+        said = run_tool(argv, timeout_seconds=60.0).decode()
+        parts += [f"## {name}", f"```text\n{said.rstrip()}\n```"]
     return "\n\n".join(parts) + "\n"
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
+from attractor.cli.dialect import revise_in_dialect
 from attractor.cli.output import dump, json_option, say
 from attractor.cli.revise import (
     FileFirstGroup,
@@ -13,7 +14,6 @@ from attractor.cli.revise import (
     checked_text,
     edit_options,
     report,
-    revise,
     set_option,
     settings_of,
 )
@@ -23,7 +23,7 @@ from attractor.pipeline.document import Document
 from attractor.pipeline.dot import parse
 from attractor.pipeline.edit import add_edge, remove_edge
 from attractor.pipeline.finding import Finding
-from attractor.pipeline.graph import Graph, build
+from attractor.pipeline.graph import Edge, Graph, build
 from attractor.pipeline.load import load
 
 _CYCLE = "unguarded_cycle"
@@ -87,7 +87,7 @@ def add(  # noqa: PLR0913 - an option each
     attrs |= {} if label is None else {"label": checked_text(label)}
 
     def change(document: Document, graph: Graph) -> str:
-        text = add_edge(document, source, target, attrs)
+        text = _added(document, source, target, attrs)
         _refuse_twin(graph, text)
         return text
 
@@ -102,15 +102,24 @@ def add(  # noqa: PLR0913 - an option each
         "label": attrs.get("label", ""),
         "condition": attrs.get("condition", ""),
     }
-    done = revise(file, change, entry, tolerance, dry_run=dry_run)
+    done = revise_in_dialect(file, change, entry, tolerance, dry_run=dry_run)
     report(done, file, entry, f"added edge {source} -> {target}", dry_run=dry_run, as_json=as_json)
 
 
+def _added(document: Document, source: str, target: str, attrs: Mapping[str, str]) -> str:
+    """Return the text with the edge; an empty condition is written only to undo a default."""
+    said = {key: value for key, value in attrs.items() if key != "condition" or value.strip()}
+    text = add_edge(document, source, target, said)
+    if len(said) < len(attrs) and "condition" in build(parse(text)).edges[-1].attrs:
+        text = add_edge(document, source, target, attrs)
+    return text
+
+
 def _refuse_twin(graph: Graph, text: str) -> None:
-    """Refuse an edge that is, defaults applied, exactly one that stands there already."""
+    """Refuse an edge that means, defaults applied, exactly what one that stands there means."""
     new = build(parse(text)).edges[-1]
     for each in graph.outgoing[new.source]:
-        if each.target == new.target and each.attrs == new.attrs:
+        if each.target == new.target and _meaning(each) == _meaning(new):
             raise InputError(
                 f"there is an edge {new.source} -> {new.target} exactly like this one",
                 where=graph.source.where(each.offset),
@@ -118,7 +127,12 @@ def _refuse_twin(graph: Graph, text: str) -> None:
             )
 
 
-@edge.command()
+def _meaning(edge: Edge) -> dict[str, str]:
+    empty = {key for key in ("condition", "label") if not edge.attrs.get(key, "").strip()}
+    return {key: value for key, value in edge.attrs.items() if key not in empty}
+
+
+@edge.command(short_help="Remove an edge.")
 @click.argument("file", type=click.Path())
 @click.argument("source", metavar="FROM")
 @click.argument("target", metavar="TO")
@@ -148,6 +162,6 @@ def remove(
         "condition": condition or "",
         "count": 1,
     }
-    done = revise(file, change, entry, Tolerance(lambda _: force), dry_run=dry_run)
+    done = revise_in_dialect(file, change, entry, Tolerance(lambda _: force), dry_run=dry_run)
     said = f"removed edge {source} -> {target}"
     report(done, file, entry, said, dry_run=dry_run, as_json=as_json)

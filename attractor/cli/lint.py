@@ -8,14 +8,17 @@ holds one such object for each.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, final
+from itertools import islice
+from typing import Any, Final, final
 
 import click
 
-from attractor.cli.output import dump, json_option, say
+from attractor.cli.output import dump, json_option, printable, say
 from attractor.errors import AttractorError, UsageError
 from attractor.pipeline.document import DotError
+from attractor.pipeline.dot import paused_collector
 from attractor.pipeline.facts import gather
 from attractor.pipeline.finding import Finding, Severity
 from attractor.pipeline.lint import PARSER_RULES, RULES
@@ -23,31 +26,31 @@ from attractor.pipeline.lint import lint as apply_rules
 from attractor.pipeline.load import load
 from attractor.pipeline.source import Source
 
+_LINES_AT_ONCE: Final = 1_000
+
 
 @final
 @dataclass(frozen=True)
 class _Report:
-    """What lint said about one file, as JSON has it and as people read it."""
+    """What lint said about one file: the numbers, and either `issues` for JSON or `lines`."""
 
     file: str
+    errors: int
+    warnings: int
     issues: list[dict[str, Any]]
-    lines: list[str]
-
-    def count(self, severity: Severity) -> int:
-        return len(self.of(severity))
-
-    def of(self, severity: Severity) -> list[dict[str, Any]]:
-        return [issue for issue in self.issues if issue["level"] == severity.value]
+    lines: Iterable[str]
 
     def as_json(self) -> dict[str, Any]:
-        errors, warnings = self.of(Severity.ERROR), self.of(Severity.WARNING)
         return {
             "file": self.file,
-            "valid": not errors,
-            "errors": errors,
-            "warnings": warnings,
+            "valid": not self.errors,
+            "errors": self._of(Severity.ERROR),
+            "warnings": self._of(Severity.WARNING),
             "summary": _counts([self]),
         }
+
+    def _of(self, severity: Severity) -> list[dict[str, Any]]:
+        return [issue for issue in self.issues if issue["level"] == severity.value]
 
 
 @click.command()
@@ -79,37 +82,45 @@ def lint(
         raise UsageError("No file was given.", fix="Name a pipeline, or - for standard input.")
     try:
         reports = [
-            _report(file, strict=strict, beads=check_beads, designs=check_files) for file in files
+            _report(file, strict=strict, beads=check_beads, designs=check_files, as_json=as_json)
+            for file in files
         ]
     except AttractorError as error:
         if output == "json":  # `guard` knows of --json only
             say(dump(error.as_json()))
         raise
     _print(reports, as_json=as_json)
-    if any(report.count(Severity.ERROR) for report in reports):
+    if any(report.errors for report in reports):
         sys.exit(1)
 
 
-def _report(file: str, *, strict: bool, beads: bool, designs: bool) -> _Report:
-    try:
-        document, graph = load(file)
-    except DotError as error:
-        issue = {
-            "level": "error",
-            "rule": "syntax",
-            "message": error.problem,
-            "line": error.line,
-            "column": error.column,
-            "fix": error.fix,
-        }
-        head = f"{error.where}: error syntax: {error.problem}"
-        shown = [*_indent(error.excerpt), *_indent(f"fix: {error.fix}")]
-        return _Report(file, [issue], [head, *shown])
-    facts = gather(file, graph, beads=beads, files=designs)
-    found = apply_rules(graph, document.warnings, facts, strict=strict)
-    source = graph.source
-    lines = [line for finding in found for line in _lines(source, finding)]
-    return _Report(file, [_issue(source, finding) for finding in found], lines)
+def _report(file: str, *, strict: bool, beads: bool, designs: bool, as_json: bool) -> _Report:
+    with paused_collector():
+        try:
+            document, graph = load(file)
+        except DotError as error:
+            return _syntax_report(file, error)
+        facts = gather(file, graph, beads=beads, files=designs)
+        found = apply_rules(graph, document.warnings, facts, strict=strict)
+        source = graph.source
+        errors = sum(finding.severity is Severity.ERROR for finding in found)
+        issues = [_issue(source, finding) for finding in found] if as_json else []
+        lines = (line for finding in found for line in _lines(source, finding))
+    return _Report(file, errors, len(found) - errors, issues, lines)
+
+
+def _syntax_report(file: str, error: DotError) -> _Report:
+    issue = {
+        "level": "error",
+        "rule": "syntax",
+        "message": error.problem,
+        "line": error.line,
+        "column": error.column,
+        "fix": error.fix,
+    }
+    head = f"{error.where}: error syntax: {error.problem}"
+    shown = [*_indent(error.excerpt), *_indent(f"fix: {error.fix}")]
+    return _Report(file, 1, 0, [issue], [head, *shown])
 
 
 def _issue(source: Source, finding: Finding) -> dict[str, Any]:
@@ -128,7 +139,7 @@ def _issue(source: Source, finding: Finding) -> dict[str, Any]:
 
 def _lines(source: Source, finding: Finding) -> list[str]:
     where, severity = source.where(finding.offset), finding.severity
-    head = f"{where}: {severity.value} {finding.rule}: {finding.message}"
+    head = printable(f"{where}: {severity.value} {finding.rule}: {finding.message}")
     shown = _indent(source.excerpt(finding.offset)) if severity is Severity.ERROR else []
     return [head, *shown, *_indent(f"fix: {finding.fix}")]
 
@@ -138,7 +149,7 @@ def _indent(text: str) -> list[str]:
 
 
 def _print(reports: list[_Report], *, as_json: bool) -> None:
-    objects = [report.as_json() for report in reports]
+    objects = [report.as_json() for report in reports] if as_json else []
     if as_json and len(reports) == 1:
         say(dump(objects[0]))
     elif as_json:
@@ -146,15 +157,16 @@ def _print(reports: list[_Report], *, as_json: bool) -> None:
         say(dump({"valid": valid, "files": objects, "summary": _counts(reports)}))
     else:
         for report in reports:
-            for line in report.lines:
-                say(line)
+            lines = iter(report.lines)
+            while some := list(islice(lines, _LINES_AT_ONCE)):
+                say("\n".join(some))  # one by one, each would be flushed
         name = f"{reports[0].file}: " if len(reports) == 1 else ""
         say(f"{name}{_counts(reports)}")
 
 
 def _counts(reports: list[_Report]) -> str:
-    errors = sum(report.count(Severity.ERROR) for report in reports)
-    warnings = sum(report.count(Severity.WARNING) for report in reports)
+    errors = sum(report.errors for report in reports)
+    warnings = sum(report.warnings for report in reports)
     files = f"{len(reports)} files: " if len(reports) > 1 else ""
     verdict = "not valid" if errors else "valid"
     return f"{files}{verdict}, {_number(errors, 'error')}, {_number(warnings, 'warning')}"

@@ -59,6 +59,10 @@ def _check_file(file: str) -> None:
     if not os.path.basename(file) or os.path.isdir(file):
         fix = f"name a file, for example {os.path.join(file, 'pipeline.dot')}"
         raise InputError("this is a folder", where=file, fix=fix)
+    stem, ending = os.path.splitext(os.path.basename(file).lstrip("."))
+    if not stem or (os.path.basename(file).startswith(".") and not ending):
+        fix = f"put a name before it, for example {os.path.join(os.path.dirname(file), 'work.dot')}"
+        raise InputError("this is an ending without a name", where=file, fix=fix)
 
 
 def _publish(file: str, text: str) -> None:

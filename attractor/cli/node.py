@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import click
 
+from attractor.cli.dialect import revise_in_dialect
 from attractor.cli.output import dump, json_option, say
 from attractor.cli.revise import (
     FileFirstGroup,
@@ -17,7 +18,6 @@ from attractor.cli.revise import (
     checked_text,
     edit_options,
     report,
-    revise,
     set_option,
     settings_of,
 )
@@ -27,7 +27,7 @@ from attractor.pipeline.document import Document
 from attractor.pipeline.dot import KEYWORDS, parse
 from attractor.pipeline.edit import add_edge, add_node, remove_attrs, remove_node, set_attrs
 from attractor.pipeline.finding import Finding
-from attractor.pipeline.graph import Graph, NodeId, build
+from attractor.pipeline.graph import Graph, Node, NodeId, build
 from attractor.pipeline.load import load
 from attractor.pipeline.rules_harness import SHAPES
 from attractor.pipeline.rules_spec import KNOWN_HANDLERS
@@ -109,7 +109,7 @@ def add(  # noqa: PLR0913 - an option each
         if own["status"] != NodeState.PENDING.value:
             _check_journal(file, node_id)
         ends = [(each, node_id) for each in after] + [(node_id, each) for each in before]
-        text = add_node(document, node_id, _attributes(graph, handler, own))
+        text = add_node(document, node_id, _attributes(graph, node_id, handler, own))
         for begin, end in ends:
             text = add_edge(parse(text, document.source.name), begin, end, {})
         return text
@@ -125,7 +125,7 @@ def add(  # noqa: PLR0913 - an option each
         "label": own["label"],
         "status": own["status"],
     }
-    done = revise(file, change, entry, Tolerance(accepts), dry_run=dry_run)
+    done = revise_in_dialect(file, change, entry, Tolerance(accepts), dry_run=dry_run)
     report(done, file, entry, f"added node {node_id}", dry_run=dry_run, as_json=as_json)
 
 
@@ -153,11 +153,24 @@ def _refuse_known(graph: Graph, node_id: str) -> None:
         )
 
 
-def _attributes(graph: Graph, handler: str, own: Mapping[str, str]) -> dict[str, str]:
-    # In the dialect that spells it `type`, one `handler` would turn the whole file into the other.
-    key = "type" if graph.dialect == "strongdm" else "handler"
-    shape = SHAPES.get(handler, ("box",))[0]
-    return {"shape": shape, "label": own["label"], key: handler, **own}
+def _attributes(graph: Graph, node_id: str, handler: str, own: dict[str, str]) -> dict[str, str]:
+    """Return what the new node says; its handler by shape alone where that is the file's manner.
+
+    A `handler` or `type` in a file without any could turn it into another dialect.
+    """
+
+    def runs_as(**attrs: str) -> str:
+        return graph.handler(Node(NodeId(node_id), attrs, 0, declared=True))
+
+    wanted = runs_as(handler=handler)
+    shapes = SHAPES.get(wanted, ("box",))
+    shape = next((each for each in shapes if runs_as(shape=each) == wanted), shapes[0])
+    attrs = {"shape": shape, "label": own["label"]}
+    key = "handler" if graph.dialect == "harness" else "type"
+    customary = any(key in node.attrs for node in graph.nodes.values())
+    if not own.keys() & {"handler", "type"} and (customary or runs_as(**attrs | own) != wanted):
+        attrs[key] = handler
+    return attrs | own
 
 
 def _check_journal(file: str, node_id: str) -> None:
@@ -190,7 +203,7 @@ def remove(file: str, node_id: str, dry_run: bool, force: bool, as_json: bool) -
         return remove_node(document, node_id)
 
     entry: dict[str, object] = {"command": "node remove", "node_id": node_id}
-    done = revise(file, change, entry, Tolerance(lambda _: force), dry_run=dry_run)
+    done = revise_in_dialect(file, change, entry, Tolerance(lambda _: force), dry_run=dry_run)
     edges = [f"{each['src']} -> {each['dst']}" for each in removed]
     said = f"removed node {node_id}"
     if edges:
@@ -240,7 +253,7 @@ def modify(  # noqa: PLR0913 - an option each
     entry: dict[str, object] = {"command": "node modify", "node_id": node_id, "updates": updates}
     if unwanted:
         entry["unset"] = unwanted
-    done = revise(file, change, entry, Tolerance(lambda _: force), dry_run=dry_run)
+    done = revise_in_dialect(file, change, entry, Tolerance(lambda _: force), dry_run=dry_run)
     said = f"modified node {node_id}" if done.changed else "nothing to change"
     report(done, file, entry, said, dry_run=dry_run, as_json=as_json)
 

@@ -188,6 +188,16 @@ def _dialect(attrs: Mapping[str, str], nodes: Iterable[Node], edges: list[Edge])
     return "graphviz"
 
 
+def dialect_marks(graph: Graph) -> list[str]:
+    """Return which attributes of nodes, or else of edges, make the graph's dialect what it is."""
+    if graph.dialect == "graphviz":
+        return []
+    marks = _HARNESS_MARKS if graph.dialect == "harness" else _STRONGDM_MARKS
+    return sorted({key for node in graph.nodes.values() for key in node.attrs} & marks) or [
+        "condition"
+    ]
+
+
 @final
 class _Scope:
     """The braces of the graph or of one subgraph: its own defaults and what appears inside."""

@@ -15,7 +15,7 @@ from attractor.pipeline import rules_spec as spec
 from attractor.pipeline.document import Remark
 from attractor.pipeline.finding import Facts, Fault, Finding, Manifest, Rule, Severity
 from attractor.pipeline.graph import Dialect, Edge, Graph
-from attractor.pipeline.place import attribute_offset, graph_attribute_offset
+from attractor.pipeline.place import Places
 from attractor.pipeline.survey import Survey
 
 __all__ = ["PARSER_RULES", "RULES", "Facts", "Finding", "Manifest", "Rule", "Severity", "lint"]
@@ -281,6 +281,7 @@ PARSER_RULES: Final[tuple[Rule, ...]] = (
 )
 
 _NO_FACTS: Final = Facts()
+_LONGEST_SENTENCE: Final = 1_000  # one huge default would else stand in every node's finding
 
 
 def lint(
@@ -291,7 +292,7 @@ def lint(
     strict: bool = False,
 ) -> list[Finding]:
     """Return everything that the rules have to say, in the order of the source."""
-    survey = Survey(graph, facts)
+    survey, places = Survey(graph, facts), Places(graph.source)
     warning = _E if strict else _W
     found = [
         Finding(said.rule, warning, said.message, said.offset, fix=said.fix)
@@ -300,21 +301,23 @@ def lint(
     for rule in RULES:
         if rule.check and graph.dialect in rule.dialects:
             severity = warning if rule.severity is _W else _E
-            found += [_finding(graph, rule.id, severity, fault) for fault in rule.check(survey)]
+            found += [_finding(places, rule.id, severity, fault) for fault in rule.check(survey)]
     found.sort(key=lambda finding: finding.offset)
     return found
 
 
-def _finding(graph: Graph, rule: str, severity: Severity, fault: Fault) -> Finding:
+def _finding(places: Places, rule: str, severity: Severity, fault: Fault) -> Finding:
     message, fix, at = _sentence(fault.message), _sentence(fault.fix), fault.at
     if at is None:
-        offset = graph_attribute_offset(graph.source, fault.attr)
+        offset = places.graph_attribute(fault.attr)
         return Finding(rule, severity, message, offset, fix=fix)
-    offset = attribute_offset(graph.source, at.offset, fault.attr) if fault.attr else at.offset
+    offset = places.attribute(at.offset, fault.attr) if fault.attr else at.offset
     node, edge = ("", (at.source, at.target)) if isinstance(at, Edge) else (at.id, None)
     return Finding(rule, severity, message, offset, node, edge, fix)
 
 
 def _sentence(text: str) -> str:
+    if len(text) > _LONGEST_SENTENCE:
+        return f"{text[:_LONGEST_SENTENCE]}..."
     # A full stop behind a piece of DOT would look like a part of it.
     return text if text[-1] in '])".' else f"{text}."

@@ -35,6 +35,8 @@ STATUS_COLOURS: Final[Mapping[str, str]] = {
 _UNKNOWN_COLOUR: Final = "white"
 _LAYOUT_SECONDS: Final = 30.0
 _WRAP_CHARACTERS: Final = 28
+_MOST_CHARACTERS: Final = 2_000  # of a text: wrapping more takes long, and nobody reads it
+_MOST_MARKUP: Final = 20_000  # of an HTML label, which cannot be cut
 _FONT: Final = "Helvetica,Arial,sans-serif"
 _ROUTE_COLOURS: Final[Mapping[str, str]] = {"pass": "#2e7d32", "fail": "#c62828"}
 
@@ -85,7 +87,7 @@ def _graph_look(graph: Graph) -> dict[str, str]:
         "ranksep": "0.5",
         "pad": "0.3",
         "bgcolor": "white",
-        "tooltip": _quoted(graph.name),
+        "tooltip": _quoted(_cut(graph.name)),
     }
 
 
@@ -113,7 +115,7 @@ def _heading(graph: Graph) -> str:
 
 
 def _large(text: str, points: int) -> str:
-    lines = "<BR/>".join(html.escape(line) for line in _printable(text).split("\n"))
+    lines = "<BR/>".join(html.escape(line) for line in _printable(_cut(text)).split("\n"))
     return f'<FONT POINT-SIZE="{points}">{lines or " "}</FONT>'
 
 
@@ -121,7 +123,7 @@ def _node_look(graph: Graph, node: Node) -> dict[str, str]:
     shape = node.attrs.get("shape", "")
     shape = shape if shape in _SHAPES else "box"
     status = _status(node)
-    about = f"{node.id}\nhandler: {graph.handler(node)}\nstatus: {status}"
+    about = f"{_cut(node.id)}\nhandler: {_cut(graph.handler(node))}\nstatus: {status}"
     return {
         "label": _label(node.attrs.get("label") or node.id),
         "shape": shape,
@@ -133,9 +135,9 @@ def _node_look(graph: Graph, node: Node) -> dict[str, str]:
 
 
 def _edge_look(edge: Edge) -> dict[str, str]:
-    condition = edge.attrs.get("condition", "")
+    condition = _cut(edge.attrs.get("condition", ""))
     text = edge.attrs.get("label") or condition
-    about = f"{edge.source} -> {edge.target}" + (f"\n{condition}" if condition else "")
+    about = f"{_cut(edge.source)} -> {_cut(edge.target)}" + (f"\n{condition}" if condition else "")
     look = {"tooltip": _quoted(about), "labeltooltip": _quoted(about)}
     if text:
         look["label"] = _label(f" {text} " if "<" not in text else text)
@@ -150,12 +152,14 @@ def _edge_look(edge: Edge) -> dict[str, str]:
 
 
 def _status(node: Node) -> str:
-    return _printable(node.attrs.get("status", "")) or "pending"
+    return _printable(_cut(node.attrs.get("status", ""))) or "pending"
 
 
 def _label(text: str) -> str:
-    if text.startswith("<") and text.endswith(">") and is_drawable_html(text[1:-1]):
+    html_like = len(text) <= _MOST_MARKUP and text.startswith("<") and text.endswith(">")
+    if html_like and is_drawable_html(text[1:-1]):
         return text
+    text = _cut(text)
     # The parser keeps what only Graphviz knows; here it is drawn: \l and \r end a line.
     lines = _LINE_ENDS.split(text)
     if len(lines) == 1 and len(text) > _WRAP_CHARACTERS:
@@ -163,8 +167,14 @@ def _label(text: str) -> str:
     return _quoted(_LINE_ENDS.sub("\n", text))
 
 
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 1]}\u2026"
+
+
 def _printable(text: str) -> str:
     """Replace what SVG cannot carry, or what would move a reader's cursor."""
+    if text.isprintable():
+        return text
     return "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from bisect import bisect_right
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Final, NamedTuple, final
 
 _WIDEST: Final = 160
 _AROUND: Final = 70
+_not_a_tab = re.compile(r"[^\t]").sub
 
 
 class Place(NamedTuple):
@@ -44,23 +46,29 @@ class Source:
 
     def line_end(self, line: int) -> int:
         """Return where this line ends, its newline left out."""
-        end = self.text.find("\n", self._line_starts[line - 1])
-        return end if end >= 0 else len(self.text)
+        starts = self._line_starts
+        return starts[line] - 1 if line < len(starts) else len(self.text)
 
     def excerpt(self, offset: int) -> str:
         """Return the line that holds `offset`, and below it a caret under the character.
 
-        Of a very long line only the part around the character is shown.
+        Of a very long line only the part around the character is read and shown.
         """
         place = self.place(offset)
         start = self._line_starts[place.line - 1]
-        line = self.text[start : self.line_end(place.line)].rstrip("\r")
-        at = min(place.column - 1, len(line))
-        before, after = line[:at], line[at:]
-        if len(line) > _WIDEST:
-            before = f"...{before[-_AROUND:]}" if len(before) > _AROUND else before
-            after = f"{after[:_AROUND]}..." if len(after) > _AROUND else after
-        return f"{_shown(before + after)}\n{''.join(map(_pad, before))}^"
+        end = self._shown_end(start, self.line_end(place.line))
+        at = min(start + place.column - 1, end)
+        left, right = start, end
+        if end - start > _WIDEST:
+            left, right = max(start, at - _AROUND), min(end, at + _AROUND)
+        before = "..." * (left > start) + self.text[left:at]
+        after = self.text[at:right] + "..." * (right < end)
+        return f"{_shown(before + after)}\n{_blanks(before)}^"
+
+    def _shown_end(self, start: int, end: int) -> int:
+        """Return `end`, or where the carriage returns before it begin."""
+        tail = self.text[max(start, end - _AROUND) : end]
+        return end - len(tail) + len(tail.rstrip("\r"))
 
     def where(self, offset: int) -> str:
         """Return `name:line:column`."""
@@ -70,6 +78,8 @@ class Source:
 
 def _shown(line: str) -> str:
     # A control character of somebody's file must not reach the terminal.
+    if line.replace("\t", "").isprintable():
+        return line
     return "".join("\ufffd" if _is_control(letter) else letter for letter in line)
 
 
@@ -77,8 +87,12 @@ def _is_control(letter: str) -> bool:
     return letter != "\t" and unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"}
 
 
+def _blanks(text: str) -> str:
+    """Return blanks as wide as this text is on a terminal."""
+    return _not_a_tab(" ", text) if text.isascii() else "".join(map(_pad, text))
+
+
 def _pad(letter: str) -> str:
-    """Return blanks as wide as this character is on a terminal."""
     if letter == "\t":
         return letter
     if unicodedata.combining(letter):

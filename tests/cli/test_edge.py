@@ -202,3 +202,42 @@ def test_what_is_no_pipeline_is_refused_and_nothing_is_left_beside_it(
         assert cli("edge", "add", file, "a", "b").status == 1
         assert cli("edge", "list", file).status == 1
     assert os.listdir(tmp_path) == ["bad.dot"]
+
+
+@pytest.mark.parametrize(
+    "words", [("--condition", ""), ("--condition", " "), ("--set", "condition=")]
+)
+def test_an_empty_condition_is_no_condition(cli: Cli, file: Path, words: tuple[str, ...]) -> None:
+    said = cli("edge", "add", file, "start", "build", *words)
+    assert (said.status, file.read_text()) == (1, PIPELINE)
+    assert "exactly like this one" in said.err
+    assert cli("edge", "add", file, "build", "finish", *words).status == 0
+    assert edges(file)[-1] == ("build", "finish", {})
+
+
+def test_an_edge_with_an_empty_condition_or_label_has_its_twin(cli: Cli, file: Path) -> None:
+    text = PIPELINE.replace(
+        "start -> build ->", 'start -> build [condition="", label=""]; build ->'
+    )
+    file.write_text(text)
+    assert cli("edge", "add", file, "start", "build").status == 1
+    assert cli("edge", "add", file, "start", "build", "--label", " ").status == 1
+    assert file.read_text() == text
+    assert cli("edge", "add", file, "start", "build", "--label", "again").status == 0
+
+
+def test_an_empty_condition_undoes_a_default(cli: Cli, file: Path) -> None:
+    file.write_text(PIPELINE.replace("    start  [", "    edge [condition=pass];\n    start  ["))
+    assert cli("edge", "add", file, "build", "finish", "--condition", "").status == 0
+    assert edges(file)[-1] == ("build", "finish", {"condition": ""})
+
+
+def test_a_condition_that_turns_the_file_into_another_dialect_is_named_in_the_refusal(
+    cli: Cli, file: Path
+) -> None:
+    file.write_text("digraph { start -> b -> exit }")
+    said = cli("edge", "add", file, "start", "exit", "--condition", "outcome=pass", "--json")
+    assert said.status == 1
+    assert said.json()["rule"] == "edge_target_exists"
+    assert "The attribute condition makes this a strongdm pipeline" in said.err
+    assert "leave out condition; or " in said.err

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from attractor.cli import lint as verb
+
 GOOD = 'digraph g { compile [label="C"]; start -> compile -> exit; }\n'
 WARNED = "digraph g { compile; start -> compile -> exit; }\n"
 BROKEN = 'digraph g {\n\tcompile [label="C"];\n\tstart -> compile -> exit;\n\texit -> compile;\n}\n'
@@ -72,6 +74,14 @@ def test_a_warning_shows_its_place_and_the_fix(cli: Cli, tmp_path: Path) -> None
         '    fix: Add a prompt or a label: compile [prompt="..."]',
         f"{path}: valid, 0 errors, 1 warning",
     ]
+
+
+def test_a_value_of_several_lines_stays_in_the_line_of_its_finding(
+    cli: Cli, tmp_path: Path
+) -> None:
+    path = write(tmp_path, GOOD.replace('label="C"', 'label="C", status="a\\nb"'))
+    head, *_ = cli("lint", path).out.splitlines()
+    assert head.endswith(r"compile has the unknown status a\nb.")
 
 
 def test_strict_ends_with_1_for_a_warning(cli: Cli, tmp_path: Path) -> None:
@@ -246,3 +256,18 @@ def test_lint_works_as_a_process(attractor: Cli, tmp_path: Path) -> None:
     assert said.status == 1
     assert said.out.startswith("p.dot:4:2: error exit_no_outgoing")
     assert said.err == ""
+
+
+def test_many_findings_are_printed_with_few_writes(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = " ".join(f"n{at} [label=x];" for at in range(2_000))
+    path = write(tmp_path, f"digraph g {{ start -> exit; {nodes} }}")
+    said: list[str] = []
+    monkeypatch.setattr(verb, "say", said.append)
+    assert cli("lint", path).status == 1
+    lines = "\n".join(said).splitlines()
+    assert sum("error reachability: n" in line for line in lines) == 2_000
+    assert max(map(len, lines)) < 300
+    assert lines[-1] == f"{path}: not valid, 2000 errors, 0 warnings"
+    assert len(said) < 20

@@ -102,7 +102,11 @@ def test_a_missing_folder_is_said(cli: Cli, tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_said_and_nothing_is_left(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    def refuse(fd: int, data: object) -> int:
+    real = os.write
+
+    def refuse(fd: int, data: bytes) -> int:
+        if not data:  # asks whether stdout could be written
+            return real(fd, data)
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(os, "write", refuse)
@@ -135,3 +139,19 @@ def test_printing_and_json_do_not_go_together(cli: Cli) -> None:
 def test_the_template_is_part_of_the_package() -> None:
     files = importlib.resources.files("attractor.pipeline")
     assert files.joinpath("template.dot").is_file()
+
+
+@pytest.mark.parametrize("name", [".dot", ".gv", "..dot", "sub/.dot"])
+def test_an_ending_without_a_name_is_refused(cli: Cli, tmp_path: Path, name: str) -> None:
+    (tmp_path / "sub").mkdir()
+    said = cli("new", tmp_path / name)
+    assert said.status == 1
+    assert "this is an ending without a name" in said.err
+    assert "work.dot" in said.err
+    assert os.listdir(tmp_path) == ["sub"]
+    assert os.listdir(tmp_path / "sub") == []
+
+
+def test_a_hidden_file_with_a_name_is_written(cli: Cli, tmp_path: Path) -> None:
+    assert cli("new", tmp_path / ".draft.dot").status == 0
+    assert os.listdir(tmp_path) == [".draft.dot"]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from attractor.cli import revise
+from attractor.pipeline.graph import NodeId
 from attractor.pipeline.load import load
 
 Cli = Callable[..., Any]
@@ -460,3 +461,86 @@ def test_many_processes_editing_at_once_lose_nothing(file: Path) -> None:
     assert [child.wait(60) for child in children] == [0] * 4
     assert {f"k{number}" for number in range(4)} <= set(attrs(file, "build"))
     assert len(logged(file)) == 4
+
+
+# -- dialects ---
+
+PLAIN = """\
+digraph p { start [shape=Mdiamond]; b [shape=box,label="l"]; e [shape=Msquare]; start -> b -> e }
+"""
+SPECIFIED = """\
+digraph p { start [shape=Mdiamond] b [prompt=x] e [shape=Msquare] start -> b -> e }
+"""
+BEADS_ONLY = """\
+digraph p { graph [prd_ref=P, label=L]; start [shape=Mdiamond]; e [shape=Msquare];
+b [shape=box, label=l, bead_id=B, worker_type="ux-designer"]; c [shape=parallelogram, label=c];
+start -> b -> c -> e }
+"""
+NEEDED = ("--set", "command=true", "--set", "gate=manual", "--set", "mode=business")
+
+
+@pytest.mark.parametrize(
+    ("text", "dialect", "needed"),
+    [
+        (PLAIN, "graphviz", ()),
+        (SPECIFIED, "strongdm", ()),
+        (PIPELINE, "harness", (*WORKER, *NEEDED)),
+        (BEADS_ONLY, "harness", (*WORKER, *NEEDED)),
+    ],
+    ids=["graphviz", "strongdm", "harness", "harness without handlers"],
+)
+@pytest.mark.parametrize("handler", ["codergen", "tool", "wait.human", "parallel"])
+def test_a_new_node_runs_as_told_and_turns_nothing_else_into_something_else(
+    cli: Cli, file: Path, text: str, dialect: str, needed: tuple[str, ...], handler: str
+) -> None:
+    file.write_text(text)
+    before = load(file)[1]
+    end = "e" if "e" in before.nodes else "finish"
+    words = ("--handler", handler, "--after", "b" if end == "e" else "build", "--before", end)
+    said = cli("node", "add", file, "zz", *words, *needed)
+    assert (said.status, said.err) == (0, "")
+    after = load(file)[1]
+    handlers = {node.id: after.handler(node) for node in after.nodes.values()}
+    assert before.dialect == after.dialect == dialect
+    assert handlers.pop(NodeId("zz")) == handler
+    assert handlers == {node.id: before.handler(node) for node in before.nodes.values()}
+
+
+def test_in_plain_graphviz_the_shape_alone_says_the_handler(cli: Cli, file: Path) -> None:
+    file.write_text(PLAIN)
+    assert cli("node", "add", file, "zz", "--handler", "tool", "--after", "b").status == 0
+    assert attrs(file, "zz") == {"shape": "parallelogram", "label": "zz", "status": "pending"}
+
+
+def test_a_handler_that_no_shape_says_is_written_as_a_type(cli: Cli, file: Path) -> None:
+    file.write_text(PLAIN)
+    words = ("--handler", "wait.system3", "--after", "b", "--before", "e")
+    assert cli("node", "add", file, "zz", *words).status == 0
+    assert (attrs(file, "zz")["type"], attrs(file, "zz")["shape"]) == ("wait.system3", "hexagon")
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (("add", "zz", *WORKER), "attributes bead_id and worker_type make"),
+        (("add", "zz", "--set", "handler=codergen"), "attribute handler makes"),
+        (("modify", "b", "--set", "worker_type=ux-designer"), "attribute worker_type makes"),
+    ],
+)
+def test_a_refusal_names_the_attributes_that_make_the_file_a_harness_pipeline(
+    cli: Cli, file: Path, words: tuple[str, ...], names: str
+) -> None:
+    file.write_text(PLAIN)
+    said = cli("node", words[0], file, *words[1:], "--json")
+    assert (said.status, file.read_text()) == (1, PLAIN)
+    assert f"The {names} this a harness pipeline, whose rules its nodes then break" in said.err
+    assert said.json()["dialect"] == "harness"
+    assert said.json()["fix"].startswith("leave out ")
+    assert cli("node", words[0], file, *words[1:], "--force").status == 0
+    assert load(file)[1].dialect == "harness"
+
+
+def test_a_refusal_without_a_change_of_dialect_says_nothing_of_one(cli: Cli, file: Path) -> None:
+    said = cli("node", "add", file, "docs")
+    assert said.status == 1
+    assert "pipeline, whose rules" not in said.err

@@ -2,11 +2,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
+import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from attractor.cli import render as verb
 
 Cli = Callable[..., Any]
 needs_graphviz = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is missing")
@@ -113,3 +119,107 @@ def test_a_missing_pipeline_is_said(cli: Cli, tmp_path: Path) -> None:
     said = cli("render", tmp_path / "gone.dot")
     assert said.status == 1
     assert "gone.dot" in said.err
+
+
+def test_a_pipe_is_written_into_and_stays_a_pipe(cli: Cli, file: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        said = cli("render", file, "-o", pipe, "--format", "dot")
+        assert (said.status, said.out) == (0, f"wrote {pipe}\n")
+        assert os.read(reader, 65_536).startswith(b"digraph")
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert sorted(os.listdir(tmp_path)) == ["pipe", "work.dot"]
+
+
+def test_a_picture_larger_than_the_pipe_reaches_a_slow_reader_whole(
+    cli: Cli, file: Path, tmp_path: Path
+) -> None:
+    file.write_text("digraph { " + " ".join(f"node_{at};" for at in range(3_000)) + " }")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    # Never read from: it is there so that the verb finds a reader however slowly `cat` begins.
+    ours = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    words = ["render", str(file), "--format", "dot", "-o", str(pipe)]
+    try:
+        with (
+            subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE) as reader,
+            subprocess.Popen([sys.executable, "-I", "-m", "attractor", *words]) as drawing,
+        ):
+            read, _ = reader.communicate(timeout=60)
+            assert drawing.wait(60) == 0
+    finally:
+        os.close(ours)
+    assert len(read) > 100_000
+    assert read == cli("render", file, "--format", "dot").out.encode()
+
+
+def test_a_pipe_that_nobody_reads_is_refused_at_once(cli: Cli, file: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    said = cli("render", file, "-o", pipe, "--format", "dot", "--json")
+    assert said.status == 1
+    assert said.json()["message"] == "nobody reads this pipe"
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_reader_that_takes_nothing_is_not_waited_for_without_end(
+    cli: Cli, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verb, "_READER_SECONDS", 0.05)
+    file.write_text("digraph { " + " ".join(f"node_{at};" for at in range(3_000)) + " }")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        said = cli("render", file, "-o", pipe, "--format", "dot")
+    finally:
+        os.close(reader)
+    assert said.status == 1
+    assert "takes nothing more" in said.err
+
+
+def test_a_device_is_written_into_and_stays_a_device(cli: Cli, file: Path, tmp_path: Path) -> None:
+    device = tmp_path / "null"
+    try:
+        os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+        os.close(os.open(device, os.O_WRONLY))
+    except PermissionError:
+        pytest.skip("no device may be made, or used, here")
+    link = tmp_path / "link"
+    link.symlink_to(device)
+    for target in (device, link):
+        said = cli("render", file, "-o", target, "--format", "dot")
+        assert (said.status, said.out) == (0, f"wrote {target}\n")
+        assert stat.S_ISCHR(device.stat().st_mode)
+    assert link.is_symlink()
+    assert sorted(os.listdir(tmp_path)) == ["link", "null", "work.dot"]
+
+
+def test_a_socket_is_no_picture(
+    cli: Cli, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "socket"
+    monkeypatch.chdir(tmp_path)  # a socket's path must be short
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("socket")
+        said = cli("render", file, "-o", path, "--format", "dot")
+        assert said.status == 1
+        assert "no file that a picture can be written to" in said.err
+        assert stat.S_ISSOCK(path.stat().st_mode)
+
+
+def test_a_block_device_is_no_picture(
+    cli: Cli, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = tmp_path / "disk"
+    try:
+        os.mknod(disk, 0o600 | stat.S_IFBLK, os.makedev(7, 255))
+    except PermissionError:
+        monkeypatch.setattr(verb, "_kind_of", lambda _: stat.S_IFBLK)
+    said = cli("render", file, "-o", disk, "--format", "dot")
+    assert said.status == 1
+    assert "no file that a picture can be written to" in said.err

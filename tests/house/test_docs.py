@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ import pytest
 
 from attractor.cli.main import VERBS
 from attractor.errors import AttractorError
+from attractor.promise import stop_hook
+from attractor.rehearsal import script
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
@@ -26,6 +30,8 @@ RUN = [
     page for page in PAGES if page.name in ("README.md", "tutorial.md") or "how-to" in page.parts
 ]
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# What of the caller's would change what an example prints, or where it writes.
+CALLERS = ("ATTRACTOR_", "BD_", "BEADS_", "CLAUDE", "GIT_", "PYTHON")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FLOW = [
     "dot",
@@ -66,11 +72,27 @@ WORDS = [
     "cooldown",
     "ladder",
     "rehearsal",
+    "session",
+    "criterion",
+    "claim",
+    "verified",
+    "release",
+    "orphan",
+    "escalation",
+    "ready",
+    "merge driver",
+    "script",
+    "role",
+    "turn",
 ]
 
 
 def named(path: Path) -> str:
     return str(path.relative_to(ROOT))
+
+
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
 def anchors(text: str) -> set[str]:
@@ -148,7 +170,9 @@ def test_every_verb_is_in_the_command_reference() -> None:
         assert f"### attractor {verb}\n" in text
 
 
-@pytest.mark.parametrize("words", [[], ["node"], ["signal", "wait"]])
+@pytest.mark.parametrize(
+    "words", [[], ["node"], ["signal", "wait"], ["bd", "dep", "add"], ["rehearse", "serve"]]
+)
 def test_the_command_reference_says_what_the_command_says(
     words: list[str], attractor: Callable[..., Any]
 ) -> None:
@@ -156,6 +180,37 @@ def test_the_command_reference_says_what_the_command_says(
     said = attractor(*words, "--help", env=env).out
     page = (ROOT / "docs" / "reference" / "commands.md").read_text()
     assert f"```text\n{said}```\n" in page
+
+
+def test_every_console_script_is_in_the_command_reference_with_what_it_says() -> None:
+    page = (ROOT / "docs" / "reference" / "commands.md").read_text()
+    for name in project()["project"]["scripts"]:
+        assert f"\n## {name}\n" in page
+        if name.startswith("cs-"):
+            said = run_shell(f"{name} --help", ROOT, environment(ROOT)).stdout
+            assert f"## {name}\n\n```text\n{said}```\n" in page
+
+
+def test_every_dependency_has_its_reason() -> None:
+    listed = project()
+    wanted = listed["project"]["dependencies"] + listed["dependency-groups"]["dev"]
+    for extra in listed["project"]["optional-dependencies"].values():
+        wanted += extra
+    text = (ROOT / "docs" / "libraries.md").read_text().lower()
+    names = [re.split(r"[<>=~! ]", line)[0].lower() for line in wanted]
+    assert [name for name in names if not re.search(rf"\b{name}\b", text)] == []
+
+
+def test_every_rehearsal_script_of_a_page_can_be_read() -> None:
+    found = [
+        (page, text)
+        for page in PAGES
+        for language, name, text in BLOCK.findall(page.read_text())
+        if language == "yaml" and "roles:" in text and not name.startswith("broken")
+    ]
+    assert found
+    for page, text in found:
+        script.parse(text, named(page))
 
 
 def commands(block: str) -> Iterator[tuple[str, str]]:
@@ -170,36 +225,70 @@ def matches(expected: str, said: str) -> bool:
     return re.fullmatch(pattern, said.rstrip("\n"), re.DOTALL) is not None
 
 
-@pytest.mark.parametrize("page", RUN, ids=named)
-def test_every_example_of_a_page_runs_as_it_says(page: Path, tmp_path: Path) -> None:
-    env = {key: value for key, value in os.environ.items() if not key.startswith("ATTRACTOR_")}
-    env |= {
-        "HOME": str(tmp_path / "home"),
-        "PATH": f"{Path(sys.executable).parent}:{env['PATH']}",
+def environment(folder: Path) -> dict[str, str]:
+    """What an example is run with: our scripts first on PATH, nothing of a session around us."""
+    mine = {key: value for key, value in os.environ.items() if not key.startswith(CALLERS)}
+    return mine | {
+        "HOME": str(folder / "home"),
+        "PATH": f"{Path(sys.executable).parent}:{mine['PATH']}",
         "TERM": "dumb",
     }
-    here = tmp_path / "here"
-    here.mkdir()
+
+
+def run_shell(
+    command: str, folder: Path, env: dict[str, str], stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["/bin/sh", "-c", command],
+        cwd=folder,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        input=stdin,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def play(page: Path, here: Path, env: dict[str, str]) -> None:
+    """Write the files of a page and run its commands; each must print what is said."""
     for language, name, text in BLOCK.findall(page.read_text()):
         if name:
             (here / name).write_text(text)
         if language != "console":
             continue
         for command, expected in commands(text):
-            done = subprocess.run(
-                ["/bin/sh", "-c", command],
-                cwd=here,
-                env=env,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                text=True,
-                timeout=60,
-                check=False,
-            )
+            done = run_shell(command, here, env)
             if expected:
                 assert matches(expected, done.stdout), f"$ {command}\n{done.stdout}"
             assert done.returncode == 0 or "error: " in expected, f"$ {command}\n{done.stdout}"
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    """The folder in which the examples of a page are run."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    return folder
+
+
+@pytest.mark.parametrize("page", RUN, ids=named)
+def test_every_example_of_a_page_runs_as_it_says(page: Path, here: Path) -> None:
+    play(page, here, environment(here.parent) | {"CLAUDE_PROJECT_DIR": str(here)})
+
+
+def test_the_readme_shows_what_the_stop_hook_says_after_its_example(here: Path) -> None:
+    env = environment(here.parent) | {"CLAUDE_PROJECT_DIR": str(here)}
+    page = ROOT / "README.md"
+    blocks = [text for language, _, text in BLOCK.findall(page.read_text()) if language == "text"]
+    (shown,) = [text for text in blocks if text.startswith("This session")]
+    play(page, here, env)
+    event = {"hook_event_name": "Stop", "session_id": "demo"}
+    hook = f"{sys.executable} -I -S {stop_hook.__file__}"
+    said = json.loads(run_shell(hook, here, env, json.dumps(event)).stdout)
+    assert said["decision"] == "block"
+    assert matches(shown.rstrip("\n"), said["reason"]), said["reason"]
 
 
 def test_an_example_that_prints_something_else_is_noticed() -> None:

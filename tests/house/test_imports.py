@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -52,6 +53,8 @@ def test_every_import_contract_is_kept(root: Path) -> None:
         ("attractor/planted.py", "import guardian", "everything stands on the signals"),
         ("runner/planted.py", "import guardian", "everything stands on the signals"),
         ("runner/planted.py", "import attractor.run.states", "A Runner does not know"),
+        ("runner/planted.py", "import attractor.promise.model", "A Runner does not know"),
+        ("attractor/promise/model.py", "import time", "The deciding core does no I/O"),
         ("attractor/run/states.py", "import time", "The deciding core does no I/O"),
         ("attractor/pipeline/graph.py", "import signals.clock", "The deciding core does no I/O"),
         ("attractor/errors.py", "import attractor.cli.main", "in a circle"),
@@ -69,16 +72,19 @@ def test_a_forbidden_import_breaks_its_contract(
 
 
 def modules_after(arguments: list[str], cwd: Path) -> set[str]:
+    """What is loaded when `attractor ARGUMENTS`, or a cs-* command, has ended."""
+    start = "from attractor.cli.main import cli\ncli()"
+    if arguments[0].startswith("cs-"):
+        start = f"from attractor.promise.entry import run\nrun(sys.argv[1], {arguments[1:]!r})"
     program = (
         "import sys, atexit, json\n"
         "atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))\n"
-        f"sys.argv = ['attractor', *{arguments!r}]\n"
-        "from attractor.cli.main import cli\n"
-        "cli()"
+        f"sys.argv = ['attractor', *{arguments!r}]\n" + start
     )
     done = subprocess.run(
         [sys.executable, "-I", "-c", program],
         cwd=cwd,
+        env=os.environ | {"CLAUDE_PROJECT_DIR": str(cwd), "CLAUDE_SESSION_ID": "demo"},
         capture_output=True,
         text=True,
         timeout=60,
@@ -96,6 +102,23 @@ def test_a_quick_verb_imports_nothing_that_costs_much(arguments: list[str], tmp_
     loaded = modules_after(arguments, tmp_path)
     assert "attractor" in loaded
     assert loaded & COSTLY == set()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["cs-promise", "--create", "Ship it", "--ac", "it is there"],
+        ["cs-promise", "--list"],
+        ["cs-verify", "--check"],
+        ["cs-status", "--json"],
+    ],
+)
+def test_a_command_of_promises_imports_no_library_at_all(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    loaded = modules_after(arguments, tmp_path)
+    assert "attractor" in loaded
+    assert loaded & (COSTLY | {"argparse", "click", "subprocess"}) == set()
 
 
 def test_the_search_for_costly_imports_finds_one(tmp_path: Path) -> None:

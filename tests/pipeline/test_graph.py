@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from attractor.pipeline.dot import DotError, parse
-from attractor.pipeline.graph import Graph, build
+from attractor.pipeline.graph import Graph, build, dialect_marks
 
 
 def graph_of(body: str) -> Graph:
@@ -189,3 +189,16 @@ def test_an_absurd_number_of_edges_is_refused() -> None:
     nodes = " ".join(f"n{number}" for number in range(1_001))
     with pytest.raises(DotError, match="more than 1,000,000 edges"):
         graph_of(f"{{{nodes}}} -> {{{nodes}}}")
+
+
+@pytest.mark.parametrize(
+    ("body", "marks"),
+    [
+        ("a [shape=box]; a -> b [condition=pass]", []),
+        ("a [bead_id=x, type=t]; b [handler=h]", ["bead_id", "handler"]),
+        ('a [prompt=x]; b [type=t]; a -> b [condition="x=1"]', ["prompt", "type"]),
+        ('a -> b [condition="x=1"]', ["condition"]),
+    ],
+)
+def test_the_marks_of_a_dialect_are_what_decided_for_it(body: str, marks: list[str]) -> None:
+    assert dialect_marks(graph_of(body)) == marks

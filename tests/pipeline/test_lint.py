@@ -14,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.errors import AttractorError
+from attractor.pipeline import place
 from attractor.pipeline.dot import parse
 from attractor.pipeline.finding import Facts, Finding, Manifest, Severity
 from attractor.pipeline.graph import build
+from attractor.pipeline.lex import scan
 from attractor.pipeline.lint import PARSER_RULES, RULES, lint
 
 BASES = {
@@ -289,3 +291,62 @@ def test_lint_never_raises_on_a_graph_that_parses(
         assert 0 <= one.offset < len(text)
         assert one.message
         assert one.fix
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("start -> exit; {} [status=x]", ", "),
+        ('start -> {} -> exit [condition="="]', " -> "),
+    ],
+    ids=["shared list", "chain"],
+)
+@pytest.mark.parametrize("backwards", [False, True])
+def test_places_in_one_long_statement_are_found_with_one_look_at_each_word(
+    monkeypatch: pytest.MonkeyPatch, text: str, places: str, backwards: bool
+) -> None:
+    names = [f"n{at}" for at in range(500)]
+    document = parse(f"digraph {{ {text.format(places.join(names))} }}")
+    looked = 0
+
+    def counted(text: str, position: int) -> tuple[str, int, int]:
+        nonlocal looked
+        looked += 1
+        return scan(text, position)
+
+    monkeypatch.setattr(place, "scan", counted)
+    graph = build(document)
+    offsets = [node.offset for node in graph.nodes.values() if node.id in names]
+    finder = place.Places(graph.source)
+    key = "status" if "status" in text else "condition"
+    value = document.source.text.index(f"{key}=") + len(key) + 1
+    for offset in reversed(offsets) if backwards else offsets:
+        assert finder.attribute(offset, key) == value
+        assert finder.attribute(offset, "other") == offset
+    assert looked < 5 * len(names)
+
+
+def test_a_graph_attribute_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    unknown = " ".join(f"p{at}: v;" for at in range(300))
+    nodes = " ".join(f"n{at};" for at in range(300))
+    text = f'digraph {{ {nodes} graph [model_stylesheet="* {{ {unknown} }}"]; start -> exit }}'
+    graph = build(parse(text))
+    looked = 0
+
+    def counted(text: str, position: int) -> tuple[str, int, int]:
+        nonlocal looked
+        looked += 1
+        return scan(text, position)
+
+    monkeypatch.setattr(place, "scan", counted)
+    found = [one for one in lint(graph) if one.rule == "stylesheet_property"]
+    assert len(found) == 300
+    assert {one.offset for one in found} == {text.index('"*')}
+    assert looked < 2_000
+
+
+def test_a_huge_value_does_not_make_a_huge_message() -> None:
+    found = found_in(f'digraph {{ a [label="A", status="{"x" * 100_000}"]; start -> a -> exit }}')
+    assert [one.rule for one in found] == ["status_known"]
+    assert len(found[0].message) < 1_100
+    assert found[0].message.endswith("xxx...")

@@ -219,3 +219,31 @@ def test_a_missing_graphviz_is_said_with_the_remedy(monkeypatch: pytest.MonkeyPa
     with pytest.raises(ToolError, match="dot is not installed") as caught:
         svg(b"digraph { a }")
     assert "graphviz" in caught.value.fix
+
+
+def test_a_very_long_text_is_cut_before_it_is_wrapped() -> None:
+    text = "word " * 1_000_000
+    dot = coloured_dot(
+        graph(
+            f'label="{text}"; a [label="{text}", status="{text}", handler="{text}"]; '
+            f'a -> b [condition="{text}"]'
+        )
+    )
+    assert len(dot) < 40_000
+    assert dot.count("\u2026") >= 6
+
+
+def test_the_tooltip_of_a_very_long_id_still_names_handler_and_state(drawn: Drawn) -> None:
+    name = "x" * 10_000
+    node = drawn(f"{name} [shape=Mdiamond, status=active]").get_node(name)
+    assert node.attr["tooltip"].endswith("\u2026\\nhandler: start\\nstatus: active")
+    assert len(node.attr["label"]) < 3_000
+
+
+def test_very_long_markup_is_shown_as_text_and_long_markup_is_drawn() -> None:
+    long = "<b>" + "x" * 5_000 + "</b>"
+    assert f"label=<{long}>" in coloured_dot(graph(f"a [label=<{long}>]"))
+    huge = "<b>" + "x" * 50_000 + "</b>"
+    dot = coloured_dot(graph(f"a [label=<{huge}>]"))
+    assert "label=<<b>" not in dot
+    assert len(dot) < 10_000
