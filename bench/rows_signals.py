@@ -94,15 +94,19 @@ def _drain(folder: str) -> Row:
             box.send(signal)
     path = box.folder
 
-    def bare() -> None:
+    def bare() -> list[object]:
+        found = []
         for name in sorted(os.listdir(path)):
             if name.endswith(".json"):
                 with open(os.path.join(path, name), "rb") as file:
-                    json.loads(file.read())
+                    found.append(json.loads(file.read()))
+        return found
 
-    def ours() -> None:
-        if len(list(box.drain())) != FULL:
+    def ours() -> list[object]:
+        found: list[object] = list(box.drain())
+        if len(found) != FULL:
             raise AssertionError
+        return found
 
     return paired(
         f"drain {FULL} signals, verified and parsed",

@@ -405,7 +405,8 @@ def from_body(body: Mapping[str, Any], data: bytes) -> Signal:
     for key in ("timestamp", "id") if is_ours else ("timestamp",):
         if key not in body:
             raise ProtocolError(f"{kind.signal_type}: {key} is missing")
-    parts = {key: value for key, value in body.items() if key != "signal_type"}
+    parts = dict(body)
+    del parts["signal_type"]
     given = parts.get("payload")
     if not isinstance(given, dict):
         raise ProtocolError(f"{kind.signal_type}: payload must be an object")

@@ -91,7 +91,8 @@ def _unfit(path: str, problem: str) -> StorageError:
 
 def mac(key: bytes, body: Mapping[str, Any]) -> str:
     """Return the signature of a body; ValueError when it is not JSON."""
-    signed = {name: value for name, value in body.items() if name != "mac"}
+    signed = dict(body)
+    signed.pop("mac", None)
     return hmac.digest(key, _CANONICAL.encode(signed).encode("ascii"), "sha256").hex()
 
 
