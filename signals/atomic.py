@@ -160,7 +160,7 @@ def replace(path: StrPath, data: bytes, *, check: Callable[[], object] | None = 
             if check is not None:
                 check()
             os.replace(draft, final)
-        except BaseException:
+        except BaseException:  # no draft stays behind, and the error goes on
             _unlink_quietly(draft)
             raise
         fsync_folder(os.path.dirname(final))

@@ -196,7 +196,7 @@ class Journal:
                 # What a writer that died left in the page cache is acted on from here on.
                 os.fsync(fd)
                 fsync_folder(os.path.dirname(path) or os.curdir)
-        except BaseException:
+        except BaseException:  # the descriptor is given back, and the error goes on
             os.close(fd)
             raise
         return cls(path, fd, reading, clock)
@@ -248,7 +248,7 @@ class Journal:
         except StorageError as error:
             problem = f"{error.problem}. {self._take_back()}"
             raise StorageError(problem, where=self.path, fix=error.fix) from error.__cause__
-        except BaseException:
+        except BaseException:  # also an interrupt must leave whole lines; it goes on
             self._take_back()
             raise
         self._refuses = ""
