@@ -4,8 +4,9 @@ Our own always run as `[sys.executable, "-I", "-m", NAME, ...]`: a Runner's work
 tree written by the agent being judged, and without `-I` Python would import from it. Module names
 appear as strings here only, so that `attractor.cli` never imports `guardian` or `runner`.
 
-A tool gets a session of its own, so it cannot ask on our terminal, and its whole process group is
-killed when we stop waiting for it, for whatever reason. What it says is bounded. Not guaranteed:
+A tool gets a session of its own, so it cannot ask on our terminal, and what is left of its process
+group is killed when it has ended or we stop waiting for it, for whatever reason; a SIGTERM that
+nothing handles becomes an exit with 143 after that. What it says is bounded. Not guaranteed:
 a descendant that left the group on purpose lives on, and so does a tool whose parent was SIGKILLed.
 """
 
@@ -19,8 +20,10 @@ import shutil
 import signal as posix_signals
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Mapping, Sequence
-from typing import IO, Literal, NamedTuple, final
+from typing import IO, Literal, NamedTuple, Self, final
 
 from attractor.errors import ToolError
 from signals.clock import Clock, SystemClock
@@ -31,6 +34,7 @@ _TAIL_BYTES = 2_000
 _CHUNK_BYTES = 65_536
 _COMMAND_CHARACTERS = 500
 _REAP_SECONDS = 5.0
+_TERMINATED = 128 + posix_signals.SIGTERM
 _INSTALL = {"dot": "graphviz", "bwrap": "bubblewrap"}
 
 
@@ -60,19 +64,15 @@ def run_tool(
 
     Missing, not startable, late, talking without end, or failed is a ToolError that says which.
     """
-    child = _start(argv, cwd, env)
     talk = _Talk(stdin, max_output_bytes)
-    try:
-        ended = talk.until_end(child, timeout_seconds, SystemClock())
-    finally:
-        _end(child)
+    status = _run(argv, cwd, env, talk, timeout_seconds)
     if talk.overflowed:
         raise _failure(argv, f"wrote more than {max_output_bytes} bytes and was stopped")
-    if not ended:
+    if status is None:
         raise _failure(argv, f"did not end within {timeout_seconds:g} seconds and was stopped")
-    if child.returncode != 0:
+    if status != 0:
         tail = talk.stderr.decode("utf-8", "replace").strip()
-        raise _failure(argv, f"ended with status {child.returncode}: {tail or 'it said nothing'}")
+        raise _failure(argv, f"ended with status {status}: {tail or 'it said nothing'}")
     return bytes(talk.stdout)
 
 
@@ -91,14 +91,72 @@ def run_shell(command: str, *, timeout_seconds: float, cwd: str, tail_characters
     It has ended when its output is closed, too: one that leaves a talking child behind is late.
     """
     # Before the command's own lines, so that what the shell says of bad syntax is heard as well.
-    child = _start(["/bin/sh", "-c", f"exec 2>&1\n{command}"], cwd, None)
+    argv = ["/bin/sh", "-c", f"exec 2>&1\n{command}"]
     talk = _Talk(b"", 4 * tail_characters, tail_only=True)
-    try:
-        ended = talk.until_end(child, timeout_seconds, SystemClock())
-    finally:
-        _end(child)
+    status = _run(argv, cwd, None, talk, timeout_seconds)
     tail = talk.stdout.decode("utf-8", "replace")[-tail_characters:]
-    return Ran(child.returncode if ended else None, tail)
+    return Ran(status, tail)
+
+
+def _run(
+    argv: Sequence[str],
+    cwd: str | None,
+    env: Mapping[str, str] | None,
+    talk: _Talk,
+    timeout_seconds: float,
+) -> int | None:
+    """Return the exit status; None for one that was stopped. Nothing of its group is left."""
+    with _Termination() as termination:
+        child = _start(argv, cwd, env)
+        try:
+            try:
+                termination.arm()
+                ended = talk.until_end(child, timeout_seconds, SystemClock())
+            finally:
+                termination.disarm()
+        finally:
+            _end(child)
+    return child.returncode if ended else None
+
+
+@final
+class _Termination:
+    """Turns a SIGTERM that nobody handles into an exit with 143, after the child was ended."""
+
+    def __init__(self) -> None:
+        self._ours = False
+        self._armed = False
+        self._arrived = False
+
+    def __enter__(self) -> Self:
+        # Only the main thread may set handlers, and only it is ever interrupted by one.
+        if threading.current_thread() is threading.main_thread():
+            self._ours = posix_signals.getsignal(posix_signals.SIGTERM) is posix_signals.SIG_DFL
+        if self._ours:
+            posix_signals.signal(posix_signals.SIGTERM, self._arrive)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._ours:
+            posix_signals.signal(posix_signals.SIGTERM, posix_signals.SIG_DFL)
+        if self._arrived:
+            raise SystemExit(_TERMINATED)
+
+    def _arrive(self, *_: object) -> None:
+        self._arrived = True
+        if self._armed:
+            self._armed = False
+            raise SystemExit(_TERMINATED)
+
+    def arm(self) -> None:
+        """From here on a SIGTERM interrupts; one that came while the child started does now."""
+        self._armed = True
+        if self._arrived:
+            raise SystemExit(_TERMINATED)
+
+    def disarm(self) -> None:
+        """From here on a SIGTERM waits until the child is ended."""
+        self._armed = False
 
 
 def _failure(argv: Sequence[str], problem: str) -> ToolError:
@@ -138,16 +196,31 @@ def _start(
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """Kill the group of a child that was not waited for to its end; close what we hold of it."""
-    if child.returncode is None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            # Before the child is reaped: until then its id cannot belong to anybody else.
-            os.killpg(child.pid, posix_signals.SIGKILL)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(_REAP_SECONDS)
+    """Kill what is left of the child's group, reap the child, close what we hold of it."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        # Before the child is reaped: until then its id cannot belong to anybody else.
+        os.killpg(child.pid, posix_signals.SIGKILL)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(_REAP_SECONDS)
     for stream in (child.stdin, child.stdout, child.stderr):
         assert stream is not None
         stream.close()
+
+
+def _has_ended(child: subprocess.Popen[bytes], deadline: float, clock: Clock) -> bool:
+    """Wait for the end of a child until the deadline, without reaping it where that is possible."""
+    pause = 0.0005
+    while True:
+        if hasattr(os, "waitid"):
+            flags = os.WEXITED | os.WNOWAIT | os.WNOHANG
+            ended = os.waitid(os.P_PID, child.pid, flags) is not None
+        else:  # macOS before Python 3.13
+            ended = child.poll() is not None
+        left = deadline - clock.monotonic()
+        if ended or left <= 0:
+            return ended
+        time.sleep(min(pause, left))
+        pause = min(2 * pause, 0.05)
 
 
 @final
@@ -181,11 +254,7 @@ class _Talk:
                     return False
                 for key, _ in streams.select(left):
                     self._serve(streams, key)
-        try:
-            child.wait(max(0.0, deadline - clock.monotonic()))
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+        return _has_ended(child, deadline, clock)
 
     def _serve(self, streams: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
         stream: IO[bytes] = key.fileobj  # type: ignore[assignment]  # we registered files only

@@ -1,14 +1,16 @@
 """Reads the arguments of the cs-* commands as the originals do, from a table.
 
-An option takes as many words as the table says, whatever they begin with. Unknown options, missing
+An option takes as many words as the table says, whatever they begin with; only the exact name of
+another option is not taken for a value. Unknown options, missing
 words and leftover words are errors before anything is done. argparse would cost more than the
 whole command, and refuses evidence that begins with a dash.
 """
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, TextIO
 
 from attractor.errors import AttractorError, InputError, UsageError
 
@@ -52,15 +54,18 @@ def parse(table: dict[str, int], words: list[str]) -> Given:
     while rest:
         word = rest.pop(0)
         name, equals, value = word.partition("=")
-        if name in table and table[name] and equals:
+        joined = bool(name in table and table[name] and equals)
+        if joined:
             rest.insert(0, value)
         elif equals or ALIASES.get(word, word) not in table:
             raise _unknown(table, word)
         else:
             name = ALIASES.get(word, word)
-        if len(rest) < table[name]:
-            raise UsageError(f"{name} needs {_words(table[name])}", fix="see --help")
-        values.setdefault(name, []).extend(rest[: table[name]])
+        taken = rest[: table[name]]
+        if len(taken) < table[name] or any(each in table for each in taken[joined:]):
+            fix = f"see --help; a value that is itself an option's name is given as {name}=VALUE"
+            raise UsageError(f"{name} needs {_words(table[name])}", fix=fix)
+        values.setdefault(name, []).extend(taken)
         del rest[: table[name]]
     for given in values.values():
         for text in given:
@@ -109,12 +114,26 @@ def print_json(value: object) -> None:
 
 def note(text: str) -> None:
     """Tell something that is not the result, on stderr."""
-    print(text, file=sys.stderr)  # noqa: T201  # stderr is for notes
+    try:
+        print(text, file=sys.stderr, flush=True)  # noqa: T201  # stderr is for notes
+    except OSError:
+        drop(sys.stderr)
 
 
 def fail(error: AttractorError, words: list[str]) -> NoReturn:
     """End with this error. Every error is status 1, as in the original; 2 is `--check`'s no."""
     note(f"error: {error}")
-    if "--json" in words:
-        print_json(error.as_json())
+    try:
+        if "--json" in words:
+            print_json(error.as_json())
+        sys.stdout.flush()
+    except OSError:
+        drop(sys.stdout)
     sys.exit(1)
+
+
+def drop(stream: TextIO) -> None:
+    """Give up a stream that nobody can read: what is still buffered must not fail once more."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)

@@ -50,6 +50,7 @@ def run(name: str, words: list[str]) -> NoReturn:
     from attractor.errors import AttractorError, StorageError  # only after the decision above
     from attractor.promise import arguments
 
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a text file
     try:
@@ -62,13 +63,26 @@ def run(name: str, words: list[str]) -> NoReturn:
         sys.exit(130)
     except BrokenPipeError:
         # The reader (`head`, say) has gone: not an error, but stdout must not be flushed again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        arguments.drop(sys.stdout)
         sys.exit(0)
     except OSError as error:
         where = os.fsdecode(error.filename or "")
         problem = f"the system refused: {error.strerror or error}"
         arguments.fail(StorageError(problem, where=where, fix="see that the path is ours"), words)
     sys.exit(status)
+
+
+def _open_closed_streams() -> None:
+    """Put /dev/null where the caller closed a stream, or a file of ours would get its number."""
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  # for good
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  # for good
 
 
 def _main(name: str) -> Callable[[list[str]], int]:

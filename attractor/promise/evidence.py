@@ -1,9 +1,9 @@
 """Evidence that is checked: a file is hashed, a command is run.
 
 A file's path is taken from the project's folder and must stay inside it, or is absolute. A command
-is a line for `/bin/sh -c`, run in the project's folder with no input and with a deadline; its
-whole process group is killed when the deadline passes. The record of the check says what was
-found. It proves what was so when it was made, not that it speaks for the criterion.
+is a line for `/bin/sh -c`, run in the project's folder with no input. Both have a deadline. When a
+command has ended, or is late, what is left of its process group is killed. The record of the check
+says what was found. It proves what was so when it was made, not that it speaks for the criterion.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import os
 from typing import Any, Final
 
 from attractor.errors import InputError
-from attractor.promise.store import Store, regular_file
+from attractor.promise.files import regular_file
+from attractor.promise.store import Store
 
 DEADLINE_SECONDS: Final = 120.0
 MAX_SECONDS: Final = 86_400.0
@@ -25,7 +26,7 @@ def check(
 ) -> dict[str, Any]:
     """Return the record of a check; evidence that does not hold is an InputError."""
     if kind == "file":
-        return _file(text, store.project, at)
+        return _file(text, store, at, deadline_seconds)
     return _command(text, store.project, at, deadline_seconds)
 
 
@@ -55,16 +56,23 @@ def again(
     return now
 
 
-def _file(text: str, project: str, at: str) -> dict[str, Any]:
-    path = _inside(text, project)
+def _file(text: str, store: Store, at: str, seconds: float) -> dict[str, Any]:
+    path = _inside(text, store.project)
     import hashlib
 
     digest, size = hashlib.sha256(), 0
+    deadline = store.clock.monotonic() + seconds
     try:
         with regular_file(path) as file:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
                 size += len(chunk)
+                if store.clock.monotonic() > deadline:
+                    raise InputError(
+                        f"the file could not be hashed within {seconds:g} seconds",
+                        where=path,
+                        fix="give a smaller file, or more time: --timeout SECONDS",
+                    )
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         fix = "evidence of type file is the path of one file that exists"

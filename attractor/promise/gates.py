@@ -7,12 +7,15 @@ not among them: a pass that nobody gave would be worse than none, and judging is
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any
 
 from attractor.errors import AttractorError, DamageError, InputError
 from attractor.promise import model
+from attractor.promise.files import read_json
 from attractor.promise.model import Promise
-from attractor.promise.store import Store, read_json
+from attractor.promise.store import Store
 
 
 def all_met(promise: Promise) -> None:
@@ -35,7 +38,7 @@ def validated(promise: Promise, store: Store) -> None:
     """Refuse a promise of which a criterion has no validation that lets it pass."""
     refused = {}
     for each in model.criteria(promise):
-        if reason := _refusal(promise["id"], each["id"], store):
+        if reason := _refusal(promise["id"], each, store):
             refused[each["id"]] = reason
     if not refused:
         return
@@ -49,9 +52,17 @@ def validated(promise: Promise, store: Store) -> None:
     )
 
 
-def _refusal(name: str, ac_id: str, store: Store) -> str:
-    if not model.is_name(ac_id):
-        return "its id cannot be the name of a file"
+def fingerprint(criterion: dict[str, Any]) -> str:
+    """Return what tells a criterion's evidence from any other that it had or will have."""
+    check = criterion.get("check")
+    content = check.get("sha256") if isinstance(check, dict) else None
+    keys = ("evidence", "evidence_type", "met_at")
+    seen = [*(criterion.get(key) for key in keys), content]
+    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()
+
+
+def _refusal(name: str, criterion: dict[str, Any], store: Store) -> str:
+    ac_id = criterion["id"]
     path = store.path("validations", name, f"{ac_id}-validation.json")
     try:
         found = read_json(path)
@@ -59,10 +70,15 @@ def _refusal(name: str, ac_id: str, store: Store) -> str:
         return f"no validation ({path})"
     except DamageError as error:
         return f"{error.problem} ({error.where})"
-    verdict = found.get("verdict") if isinstance(found, dict) else None
+    found = found if isinstance(found, dict) else {}
+    verdict, about = found.get("verdict"), found.get("_metadata")
+    # The original's files do not say of which evidence they speak.
+    of = about.get("evidence_sha256") if isinstance(about, dict) else None
+    if of not in (None, fingerprint(criterion)):
+        return f"the validation is of other evidence ({path})"
     if verdict in model.MET_VERDICTS:
         return ""
-    said = found.get("reasoning") if isinstance(found, dict) else ""
+    said = found.get("reasoning")
     return f"the verdict is {verdict}" + (f": {said}" if isinstance(said, str) and said else "")
 
 

@@ -55,15 +55,20 @@ def shape_fault(value: object, name: str) -> str:
         return "not a JSON object"
     if value.get("id") != name:
         return f"the id in it is {json.dumps(value.get('id'))}, not its file's name"
-    if not isinstance(value.get("status"), str):
-        return "`status` is missing or not text"
-    for key in ("ownership", "verification"):
-        if not isinstance(value.get(key, {}), dict):
-            return f"`{key}` is not an object"
-    owner = value.get("ownership", {}).get("owned_by")
-    if not (owner is None or isinstance(owner, str)):
+    status = value.get("status")
+    if not isinstance(status, str) or status not in OPEN | CLOSED:
+        return f"`status` is {json.dumps(status)}"
+    if not isinstance(value.get("verification", {}), dict):
+        return "`verification` is not an object"
+    return _owner_fault(value.get("ownership")) or _criteria_fault(value.get("acceptance_criteria"))
+
+
+def _owner_fault(found: object) -> str:
+    if not (isinstance(found, dict) and "owned_by" in found):
+        return "`ownership` is not an object with `owned_by`"
+    if not (found["owned_by"] is None or isinstance(found["owned_by"], str)):
         return "`owned_by` is neither text nor null"
-    return _criteria_fault(value.get("acceptance_criteria"))
+    return ""
 
 
 def _criteria_fault(found: object) -> str:
@@ -71,11 +76,20 @@ def _criteria_fault(found: object) -> str:
         return ""
     if not isinstance(found, list):
         return "`acceptance_criteria` is not a list"
-    for criterion in found:
-        if not isinstance(criterion, dict):
-            return "an acceptance criterion is not an object"
-        if not all(isinstance(criterion.get(key), str) for key in ("id", "description", "status")):
-            return "an acceptance criterion lacks its id, description or status"
+    if fault := next(filter(None, map(_criterion_fault, found)), ""):
+        return fault
+    if len({each["id"] for each in found}) < len(found):
+        return "two acceptance criteria have the same id"
+    return ""
+
+
+def _criterion_fault(found: object) -> str:
+    if not isinstance(found, dict):
+        return "an acceptance criterion is not an object"
+    if not all(isinstance(found.get(key), str) for key in ("id", "description", "status")):
+        return "an acceptance criterion lacks its id, description or status"
+    if not is_name(found["id"]):
+        return f"{json.dumps(found['id'])} cannot be the id of a criterion"
     return ""
 
 

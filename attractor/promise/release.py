@@ -10,9 +10,10 @@ import contextlib
 import os
 
 from attractor.errors import InputError
-from attractor.promise import audit, model
+from attractor.promise import audit, escalation, model
+from attractor.promise.files import to_bytes
 from attractor.promise.model import Promise
-from attractor.promise.store import Store, to_bytes
+from attractor.promise.store import Store
 from signals.atomic import fsync_folder, replace, storage_errors
 
 
@@ -20,10 +21,12 @@ def release(store: Store, sessions: tuple[str, ...], reason: str, by: str) -> li
     """Let the sessions stop; return their open promises."""
     record = {"at": store.now(), "reason": reason, "by": by}
     with store.locked():
+        store.folder("audit")
         found = _on_record(store, sessions, by, ("held", "released"), reason)
         for session in sessions:
             path = os.path.join(store.folder("hooks"), f"{session}.released.json")
             replace(path, to_bytes(record))
+            escalation.clear(store.root, session, by, store.clock)
     return found
 
 

@@ -12,8 +12,9 @@ from typing import Any, Final, NamedTuple
 
 from attractor.errors import InputError
 from attractor.promise import model
+from attractor.promise.files import read_json
 from attractor.promise.model import Promise
-from attractor.promise.store import Store, read_json
+from attractor.promise.store import Store
 
 _PID_DIGITS: Final = 11
 
@@ -63,6 +64,12 @@ def project() -> str:
     """
     named = os.environ.get("CLAUDE_PROJECT_DIR", "")
     if named:
+        if not os.path.isdir(named):
+            raise InputError(
+                "CLAUDE_PROJECT_DIR is not a folder that exists",
+                where=os.path.abspath(named),
+                fix="make the folder, or correct the variable",
+            )
         return os.path.abspath(named)
     try:
         here = folder = os.getcwd()
@@ -118,9 +125,10 @@ def _runs_elsewhere(store: Store, holder: str) -> bool:
         return False
     except InputError:
         return True
-    pid = seen.get("claude_pid") if isinstance(seen, dict) else None
-    if type(pid) is not int or not 0 < pid < 10**_PID_DIGITS:
+    # A bare `claude_pid` proves nothing here: the pid may be somebody else's by now.
+    record = seen.get("process") if isinstance(seen, dict) else None
+    if not isinstance(record, dict):
         return False
-    from signals.owner import owner_of
+    from signals.owner import Liveness, Owner, liveness
 
-    return owner_of(pid) is not None
+    return liveness(Owner.from_json(record)) is not Liveness.DEAD

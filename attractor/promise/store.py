@@ -17,40 +17,19 @@ own scripts writing at the same moment, for they take no lock.
 from __future__ import annotations
 
 import contextlib
-import errno
-import json
 import os
-import stat
 import time
 from collections.abc import Iterator
-from io import BufferedReader
 from typing import Final, NamedTuple
 
 from attractor.errors import BusyError, DamageError, InputError, StorageError
-from attractor.promise import model
+from attractor.promise import files, model
+from attractor.promise.files import MAX_BYTES, Damaged, parse_json, read_bytes, read_json, to_bytes
 from attractor.promise.model import Promise
 from signals.clock import Clock, iso
 
 LOCK_SECONDS: Final = 10.0
-MAX_BYTES: Final = 8 * 1024 * 1024
 _PAUSE_SECONDS: Final = 0.005
-
-
-class Damaged(NamedTuple):
-    """A file that cannot be read, and why."""
-
-    path: str
-    """With line and column where they are known: `FILE:LINE:COLUMN`."""
-    reason: str
-    mentions: frozenset[str] = frozenset()
-    """Which of the sessions that were asked for it speaks of, as far as its bytes show."""
-
-    def as_json(self) -> dict[str, str]:
-        return {"path": self.path, "reason": self.reason}
-
-    def error(self) -> DamageError:
-        fix = "nothing was changed; repair or remove the file by hand"
-        return DamageError(self.reason, where=self.path, fix=fix)
 
 
 class Listing(NamedTuple):
@@ -60,59 +39,6 @@ class Listing(NamedTuple):
     damaged: list[Damaged]
 
 
-def read_json(path: str) -> object:
-    """Return what a JSON file holds; DamageError names the line, FileNotFoundError passes."""
-    return parse_json(read_bytes(path), path)
-
-
-def read_bytes(path: str) -> bytes:
-    """Return what a regular file of bearable size holds."""
-    try:
-        with regular_file(path) as file:
-            data = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise Damaged(path, f"cannot be read: {error.strerror}").error() from error
-    if len(data) > MAX_BYTES:
-        raise Damaged(path, f"larger than {MAX_BYTES} bytes").error()
-    return data
-
-
-def regular_file(path: str) -> BufferedReader:
-    """Open a file for reading; OSError also for what is none."""
-    # O_NONBLOCK: a FIFO with this name must not hold the command up.
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise OSError(errno.EINVAL, "not a regular file", path)
-    return os.fdopen(fd, "rb")
-
-
-def parse_json(data: bytes, name: str) -> object:
-    """Return the value of a JSON text; DamageError says where it breaks."""
-    try:
-        found: object = json.loads(data.decode("utf-8"))
-    except json.JSONDecodeError as error:
-        place = f"{name}:{error.lineno}:{error.colno}"
-        raise Damaged(place, f"not JSON: {error.msg}").error() from error
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise Damaged(f"{name}:{line}", "not UTF-8").error() from error
-    except (ValueError, RecursionError) as error:
-        raise Damaged(f"{name}:1", f"not JSON that we can hold: {error}").error() from error
-    return found
-
-
-def to_bytes(value: object) -> bytes:
-    """Return JSON as the original writes it: two spaces, UTF-8, a newline at the end."""
-    try:
-        return json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n"
-    except UnicodeEncodeError:
-        # Half of a surrogate pair, written as an escape by somebody else, stays an escape.
-        return json.dumps(value, indent=2).encode() + b"\n"
-
-
 class Store:
     """The completion state of one project."""
 
@@ -120,6 +46,8 @@ class Store:
         self.project = project
         self.clock = clock
         self.root = os.path.join(project, ".claude", "completion-state")
+        self.moved: set[str] = set()
+        """Promises that had been closed before, and were moved to the history only now."""
 
     def now(self) -> str:
         """Return the time as the original's files carry it: whole seconds."""
@@ -138,11 +66,7 @@ class Store:
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the `.json` files of a folder, without the ending, sorted."""
-        try:
-            found = os.listdir(self.path(folder))
-        except FileNotFoundError:
-            return []
-        return sorted(n[:-5] for n in found if n.endswith(".json") and not n.startswith("."))
+        return files.names(self.path(folder))
 
     def load(self, name: str) -> Promise:
         """Return a promise, open or in the history; an unknown id suggests near ones."""
@@ -152,9 +76,8 @@ class Store:
             )
         for folder in ("promises", "history"):
             with contextlib.suppress(FileNotFoundError):
-                return _promise(
-                    read_json(self.path(folder, f"{name}.json")), self.path(folder), name
-                )
+                value = read_json(self.path(folder, f"{name}.json"), follow=False)
+                return _promise(value, self.path(folder), name)
         raise self._unknown(name)
 
     def _unknown(self, name: str) -> InputError:
@@ -175,7 +98,7 @@ class Store:
         for name in self.names(folder):
             path = self.path(folder, f"{name}.json")
             try:
-                promise = _promise(read_json(path), self.path(folder), name)
+                promise = _promise(read_json(path, follow=False), self.path(folder), name)
             except DamageError as error:
                 said = _mentioned(path, own)
                 damaged.append(Damaged(error.where, error.problem, said))
@@ -189,7 +112,7 @@ class Store:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the lock of all writers; a crash releases it."""
+        """Hold the lock of all writers; a crash releases it, and the next one finishes its work."""
         path = os.path.join(self.folder(), ".lock")
         try:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -201,6 +124,7 @@ class Store:
                 if self.clock.monotonic() >= deadline:
                     raise _busy(path)
                 time.sleep(_PAUSE_SECONDS)
+            self._finish()
             yield
         finally:
             os.close(fd)
@@ -209,19 +133,51 @@ class Store:
         """Make a change durable: audit log, file, and for a closed promise the history.
 
         Under the lock only. A crash after the file leaves a closed promise among the open ones;
-        `settle` finishes the move.
+        the next holder of the lock finishes the move.
         """
-        from attractor.promise import audit
+        from attractor.promise import audit, escalation
         from signals.atomic import replace
 
-        name = step.promise["id"]
+        name, data = step.promise["id"], to_bytes(step.promise)
+        if len(data) > MAX_BYTES:
+            raise InputError(
+                f"{name} would be larger than {MAX_BYTES} bytes, and could not be read again",
+                fix="keep what is long in a file, and give its path: --type file",
+            )
         audit.append(self.folder("audit"), name, session, step.changes, self.clock)
         path = os.path.join(self.folder("promises"), f"{name}.json")
-        replace(path, to_bytes(step.promise))
-        self.settle(step.promise)
+        replace(path, data)
+        self._settle(step.promise)
+        escalation.clear_answered(self.root, session, self.clock)
         return step.promise
 
-    def settle(self, promise: Promise) -> None:
+    def _finish(self) -> None:
+        """Finish what a death left: drafts, closed promises not yet moved, answered escalations."""
+        from signals.atomic import draft_of
+
+        for folder in ("promises", "hooks"):
+            with contextlib.suppress(FileNotFoundError):
+                for each in os.listdir(self.path(folder)):
+                    if (draft_of(each) or "").endswith(".json"):
+                        with contextlib.suppress(OSError):
+                            os.unlink(self.path(folder, each))
+        for name in self.names("promises"):
+            path = self.path("promises", f"{name}.json")
+            with contextlib.suppress(DamageError, FileNotFoundError):
+                data = read_bytes(path, follow=False)
+                if not any(f'"{each}"'.encode() in data for each in model.CLOSED):
+                    continue
+                promise = _promise(parse_json(data, path), self.path("promises"), name)
+                if promise["status"] in model.CLOSED:
+                    self._settle(promise)
+                    self.moved.add(name)
+        if os.path.isdir(self.path("escalations")):
+            from attractor.promise import escalation
+
+            self.folder("audit")
+            escalation.clear_answered(self.root, "", self.clock)
+
+    def _settle(self, promise: Promise) -> None:
         """Move a closed promise to the history; under the lock only."""
         from signals.atomic import fsync_folder, storage_errors
 
@@ -244,7 +200,7 @@ def _promise(value: object, folder: str, name: str) -> Promise:
 
 def _mentioned(path: str, own: tuple[str, ...]) -> frozenset[str]:
     try:
-        data = read_bytes(path) if own else b""
+        data = read_bytes(path, follow=False) if own else b""
     except (DamageError, OSError):
         return frozenset()
     return frozenset(each for each in own if each.encode() in data)

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from attractor.errors import InputError
 from attractor.promise import model
+from attractor.promise.files import Damaged
 from attractor.promise.model import Promise
-from attractor.promise.store import Damaged
 
 _TITLE_CHARACTERS = 60
+
+
+def refuse_placeholder(option: str, text: str) -> None:
+    """Refuse the dots that stand for a text in every command that is proposed."""
+    if text.strip() in ("...", "\u2026"):
+        raise InputError(
+            f"{option} {text!r} says nothing: the dots stand for your own words",
+            fix="say what shows it: what was done, and what came of it",
+        )
 
 
 def progress(promise: Promise) -> str:

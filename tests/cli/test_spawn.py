@@ -161,6 +161,52 @@ def test_the_child_is_killed_when_we_are_interrupted(tmp_path: Path) -> None:
         os.kill(int(note.read_text()), 0)
 
 
+def test_a_tool_that_ended_leaves_nobody_of_its_group_behind(tmp_path: Path) -> None:
+    fifo = tmp_path / "alive"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    code = (
+        "import os, signal, sys\n"
+        "os.write(os.open(sys.argv[1], os.O_WRONLY), b'started')\n"
+        "if os.fork() == 0:\n"
+        "    for fd in (0, 1, 2): os.close(fd)\n"
+        "    signal.pause()\n"
+    )
+    assert run_tool(python(code, str(fifo)), timeout_seconds=60) == b""
+    os.set_blocking(reader, True)
+    assert [os.read(reader, 100), os.read(reader, 100)] == [b"started", b""]
+    os.close(reader)
+
+
+def test_a_termination_ends_the_child_first(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    code = (
+        "import os, signal, sys\n"
+        "sys.stdin.read(1)\n"  # comes only once run_tool waits for us
+        "open(sys.argv[1], 'w').write(str(os.getpid()))\n"
+        "os.kill(os.getppid(), signal.SIGTERM)\n"
+        "signal.pause()\n"
+    )
+    assert posix_signals.getsignal(posix_signals.SIGTERM) is posix_signals.SIG_DFL
+    with pytest.raises(SystemExit) as caught:
+        run_tool(python(code, str(note)), timeout_seconds=60, stdin=b"go")
+    assert caught.value.code == 143
+    assert posix_signals.getsignal(posix_signals.SIGTERM) is posix_signals.SIG_DFL
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(note.read_text()), 0)
+
+
+def test_a_termination_that_somebody_handles_is_left_to_him() -> None:
+    seen = []
+    before = posix_signals.signal(posix_signals.SIGTERM, lambda *_: seen.append(1))
+    try:
+        code = "import os, signal; os.kill(os.getppid(), signal.SIGTERM); print('done')"
+        assert run_tool(python(code), timeout_seconds=60) == b"done\n"
+    finally:
+        posix_signals.signal(posix_signals.SIGTERM, before)
+    assert seen == [1]
+
+
 def test_a_tool_cannot_ask_on_our_terminal() -> None:
     code = "import os; print(os.getsid(0) == os.getpid())"
     assert run_tool(python(code), timeout_seconds=30) == b"True\n"

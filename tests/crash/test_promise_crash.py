@@ -35,6 +35,7 @@ def again(state, command, *words):
         if "already" not in str(error):
             raise
         tell("already")
+    COMMANDS["promise"].run(["--create", "t", "--ac", "the next ordinary command"])
 """
 
 
@@ -57,7 +58,7 @@ def write_fresh(state: Path, *, met: bool) -> None:
 def promise_in(state: Path) -> Any:
     """Return the promise, which is in one place only."""
     folder = state / ".claude" / "completion-state"
-    found = [*folder.glob("promises/*.json"), *folder.glob("history/*.json")]
+    found = [*folder.glob(f"promises/{NAME}.json"), *folder.glob(f"history/{NAME}.json")]
     (path,) = found
     promise = json.loads(path.read_text())
     if path.parent.name == "history":
@@ -86,6 +87,10 @@ def check_whole(state: Path, death: Any) -> Any:
         if "verified_at" in each:
             assert (each["id"], "verified") in told
     assert death.recovered[0] == 0, "cs-status works after any death"
+    folder = state / ".claude" / "completion-state"
+    closed = promise["status"] in ("verified", "cancelled")
+    assert (folder / ("history" if closed else "promises") / f"{NAME}.json").exists()
+    assert not list(folder.glob("*/.*.json.*")), "drafts are swept"
     return promise
 
 

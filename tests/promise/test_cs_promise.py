@@ -8,9 +8,12 @@ import signal as posix_signals
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from signals.owner import Owner
 
 
 def test_a_promise_goes_its_whole_way_on_the_record(
@@ -137,7 +140,8 @@ def test_a_resumed_session_keeps_its_promise(
     claude.wait(30)
     hooks = project.state / "hooks"
     hooks.mkdir()
-    (hooks / "s-1.json").write_text(json.dumps({"claude_pid": os.getpid()}))
+    alive = Owner.current().as_json()
+    (hooks / "s-1.json").write_text(json.dumps({"process": alive}))
     assert cs("promise", "--adopt", name, session="s-2").status == 1
     (hooks / "s-1.json").write_text("{")
     assert cs("promise", "--adopt", name, session="s-2").status == 1
@@ -145,6 +149,25 @@ def test_a_resumed_session_keeps_its_promise(
     cs("promise", "--add-ac", name, "more", CLAUDE_PID=str(os.getpid()))
     assert project.promise(name)["ownership"]["process"]["pid"] == os.getpid()
     assert cs("promise", "--adopt", name, session="s-2").status == 1
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        {"claude_pid": os.getpid()},
+        {"claude_pid": os.getpid(), "process": {**Owner.current().as_json(), "start": "1"}},
+        {"claude_pid": os.getpid(), "process": None},
+    ],
+)
+def test_a_pid_that_is_somebody_elses_by_now_keeps_no_promise(
+    seen: Any, project: Any, cs: Callable[..., Any], make: Callable[..., str], claude: Any
+) -> None:
+    name = make(CLAUDE_PID=str(claude.pid))
+    claude.kill()
+    claude.wait(30)
+    (project.state / "hooks").mkdir()
+    (project.state / "hooks" / "s-1.json").write_text(json.dumps(seen))
+    assert cs("promise", "--adopt", name, session="s-2").status == 0
 
 
 @pytest.mark.parametrize("pid", ["", "x", "-1", "99999999999999", "١٢"])
@@ -290,3 +313,144 @@ def test_reading_makes_no_folder(project: Any, cs: Callable[..., Any]) -> None:
 def test_nothing_is_promised_without_a_session(project: Any, cs: Callable[..., Any]) -> None:
     assert cs("promise", "--create", "T", "--ac", "x", session=None).status == 1
     assert not project.state.exists()
+
+
+@pytest.mark.parametrize("dots", ["...", " ... ", "\u2026"])
+def test_the_dots_of_a_proposed_command_are_no_evidence(
+    dots: str, project: Any, cs: Callable[..., Any], make: Callable[..., str], meet: Any
+) -> None:
+    name = make("one")
+    refused = meet(name, "AC-1", dots)
+    assert (refused.status, "your own words" in refused.err) == (1, True)
+    assert project.promise(name)["acceptance_criteria"][0]["status"] == "pending"
+    assert meet(name, "AC-1", "it ended with ...").status == 0
+    refused = cs("verify", "--promise", name, "--proof", dots, "--skip-validation-check")
+    assert refused.status == 1
+    assert project.promise(name)["status"] == "in_progress"
+
+
+def test_an_option_is_never_taken_for_another_ones_value(
+    project: Any, cs: Callable[..., Any], make: Callable[..., str]
+) -> None:
+    name = make("one")
+    refused = cs("promise", "--add-ac", name, "--json")
+    assert (refused.status, "--add-ac needs 2 words" in refused.err) == (1, True)
+    assert len(project.promise(name)["acceptance_criteria"]) == 1
+    words = ("promise", "--meet", name, "--ac-id", "AC-1")
+    assert cs(*words, "--evidence", "--json").status == 1
+    assert cs(*words, "--evidence=--json").status == 0
+    assert project.promise(name)["acceptance_criteria"][0]["evidence"] == "--json"
+
+
+def test_a_project_folder_that_does_not_exist_is_refused_and_not_made(
+    project: Any, cs: Callable[..., Any], tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone" / "away"
+    said = cs("promise", "--create", "t", "--ac", "a", CLAUDE_PROJECT_DIR=str(gone))
+    assert (said.status, "CLAUDE_PROJECT_DIR is not a folder" in said.err) == (1, True)
+    assert not gone.parent.exists()
+
+
+def test_a_promise_that_could_not_be_read_back_is_not_written(
+    project: Any, make: Callable[..., str], meet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = make("one")
+    monkeypatch.setattr("attractor.promise.store.MAX_BYTES", 4000)
+    before = project.audit(name)
+    refused = meet(name, "AC-1", "x" * 4000)
+    assert (refused.status, "larger than 4000 bytes" in refused.err) == (1, True)
+    assert project.audit(name) == before
+    assert meet(name, "AC-1", "x").status == 0
+
+
+def stranded(project: Any, name: str) -> Path:
+    """Undo the last step of closing a promise, as a death before it would; return its place."""
+    place = project.state / "promises" / f"{name}.json"
+    (project.state / "history" / f"{name}.json").rename(place)
+    return Path(place)
+
+
+def test_a_closed_promise_that_had_not_moved_moves_with_the_next_command(
+    project: Any, cs: Callable[..., Any], make: Callable[..., str], meet: Any
+) -> None:
+    name = make("one")
+    meet(name, "AC-1")
+    verify = ("verify", "--promise", name, "--skip-validation-check")
+    assert cs(*verify).status == 0
+    record = project.promise(name, "history")
+    for words, status, said in (
+        (verify, 0, "Was verified already"),
+        (("promise", "--cancel", name), 1, "already verified"),
+        (("promise", "--adopt", name), 1, "already verified"),
+        (("promise", "--create", "other", "--ac", "x"), 0, "Created"),
+    ):
+        place = stranded(project, name)
+        answer = cs(*words)
+        assert (answer.status, said in answer.out + answer.err) == (status, True), answer
+        assert not place.exists()
+        assert project.promise(name, "history") == record
+    assert cs(*verify).status == 1
+
+
+def test_a_cancelled_promise_that_had_not_moved_is_cancelled_once(
+    project: Any, cs: Callable[..., Any], make: Callable[..., str]
+) -> None:
+    name = make("one")
+    assert cs("promise", "--cancel", name).status == 0
+    place, before = stranded(project, name), project.audit(name)
+    answer = cs("promise", "--cancel", name)
+    assert (answer.status, "Was cancelled already" in answer.out) == (0, True)
+    assert not place.exists()
+    assert project.audit(name) == before
+
+
+def test_drafts_that_the_dead_left_are_swept_by_the_next_command(
+    project: Any, cs: Callable[..., Any], make: Callable[..., str]
+) -> None:
+    name = make("one")
+    folder = project.state / "promises"
+    (project.state / "hooks").mkdir()
+    (folder / f".{name}.json.0123abcd").write_text("{")
+    (project.state / "hooks" / ".s-1.released.json.0123abcd").write_text("{")
+    (folder / ".notes").write_text("mine")
+    assert cs("promise", "--add-ac", name, "two").status == 0
+    assert sorted(os.listdir(folder)) == [".notes", f"{name}.json"]
+    assert os.listdir(project.state / "hooks") == []
+
+
+def escalated(project: Any, session: str, *promises: str) -> Path:
+    """Write what the stop hook writes when it gives up."""
+    folder = project.state / "escalations"
+    folder.mkdir(exist_ok=True)
+    path = Path(folder / f"{session}.json")
+    listed = [{"id": each, "title": "t"} for each in promises]
+    path.write_text(json.dumps({"session": session, "blocks": 20, "promises": listed}))
+    return path
+
+
+def test_an_escalation_goes_when_the_last_of_its_promises_is_closed(
+    project: Any, cs: Callable[..., Any], make: Callable[..., str]
+) -> None:
+    first, second, other = make("one"), make("one"), make("one")
+    # Under the id that Claude Code gave, which need not be the one that owns the promises.
+    path = escalated(project, "claude-1", first, second)
+    stays = escalated(project, "claude-2", other)
+    assert cs("promise", "--cancel", first).status == 0
+    assert path.exists()
+    assert cs("promise", "--cancel", second).status == 0
+    assert (path.exists(), stays.exists()) == (False, True)
+    assert project.moves(first)[-1] == ("escalation", "claude-1", None)
+    assert project.audit(second)[-1]["session"] == "s-1"
+    escalated(project, "claude-1", first)  # as a death before the removal leaves it
+    assert cs("promise", "--add-ac", other, "two").status == 0
+    assert not path.exists()
+
+
+def test_an_escalation_goes_when_its_session_is_released(
+    project: Any, cs: Callable[..., Any], make: Callable[..., str]
+) -> None:
+    name, path = make("one"), escalated(project, "s-1")
+    assert cs("promise", "--add-ac", name, "two").status == 0
+    assert path.exists()
+    assert cs("promise", "--release-session").status == 0
+    assert not path.exists()

@@ -87,3 +87,43 @@ def test_a_verdict_on_a_closed_promise_is_stored_with_a_warning(
     said = cs("store-validation", *words)
     assert (said.status, "already cancelled" in said.err) == (0, True)
     assert said.json()["_metadata"]["ac_id"] == "AC-1"
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_number_that_is_none_is_refused(
+    number: str, project: Any, cs: Callable[..., Any], make: Callable[..., str]
+) -> None:
+    name = make("one")
+    response = json.dumps(GOOD).replace("0.9", number)
+    words = ("--promise", name, "--ac-id", "AC-1", "--response", response)
+    refused = cs("store-validation", *words)
+    assert (refused.status, "neither NaN nor Infinity" in refused.err) == (1, True)
+    assert not (project.state / "validations").exists()
+
+
+def test_a_verdict_is_good_only_for_the_evidence_that_it_was_given_on(
+    project: Any, cs: Callable[..., Any], make: Callable[..., str], meet: Callable[..., Any]
+) -> None:
+    name = make("one")
+    words = ("--promise", name, "--ac-id", "AC-1", "--response", json.dumps(GOOD))
+    verify = ("verify", "--promise", name)
+    assert cs("store-validation", *words).status == 0  # of nothing
+    meet(name, "AC-1", "first")
+    stale = cs(*verify)
+    assert (stale.status, "the validation is of other evidence" in stale.err) == (1, True)
+    assert cs("store-validation", *words).status == 0
+    meet(name, "AC-1", "second")
+    assert cs(*verify).status == 1
+    assert cs("store-validation", *words).status == 0
+    assert cs(*verify).status == 0
+
+
+def test_a_verdict_that_does_not_name_its_evidence_is_taken_as_before(
+    project: Any, cs: Callable[..., Any], make: Callable[..., str], meet: Callable[..., Any]
+) -> None:
+    name = make("one")
+    meet(name, "AC-1")
+    folder = project.state / "validations" / name
+    folder.mkdir(parents=True)
+    (folder / "AC-1-validation.json").write_text(json.dumps(GOOD | {"_metadata": {}}))
+    assert cs("verify", "--promise", name).status == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import select
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,39 @@ def ends(pid: int) -> bool:
         return bool(end.poll(10_000))
     finally:
         os.close(process)
+
+
+def test_a_command_that_succeeds_leaves_nothing_running(
+    project: Any, make: Callable[..., str], meet: Callable[..., Any]
+) -> None:
+    words = "sleep 300 >/dev/null 2>&1 & echo $! > child"
+    assert meet(make("one"), "AC-1", words, "--type", "command").status == 0
+    assert ends(int((project.path / "child").read_text()))
+
+
+def test_a_command_dies_with_the_one_that_asked_for_it(
+    project: Any, make: Callable[..., str], cs_argv: Callable[..., list[str]]
+) -> None:
+    os.mkfifo(project.path / "begun")
+    words = "echo $$ > begun; exec sleep 300"
+    meet = ("--meet", make("one"), "--ac-id", "AC-1", "--evidence", words, "--type", "command")
+    env = {**os.environ, "CLAUDE_SESSION_ID": "s-1"}
+    with subprocess.Popen(cs_argv("promise", *meet), cwd=project.path, env=env) as asking:
+        child = int((project.path / "begun").read_text())
+        asking.terminate()
+        assert asking.wait(30) == 143
+    assert ends(child)
+
+
+def test_hashing_has_a_deadline(
+    project: Any, make: Callable[..., str], meet: Callable[..., Any]
+) -> None:
+    with (project.path / "huge").open("wb") as file:
+        file.truncate(1 << 40)
+    name = make("one")
+    refused = meet(name, "AC-1", "huge", "--type", "file", "--timeout", "0.01")
+    assert (refused.status, "within 0.01 seconds" in refused.err) == (1, True)
+    assert only(project, name)["status"] == "pending"
 
 
 def test_of_much_output_the_tail_is_kept(

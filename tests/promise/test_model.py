@@ -157,3 +157,26 @@ def test_what_would_be_a_dangerous_file_name_is_no_id(text: str) -> None:
     assert not model.is_name(text)
     assert model.is_name("promise-0a1b2c3d")
     assert model.is_name("F4.1-1")
+
+
+@pytest.mark.parametrize(
+    ("odd", "fault"),
+    [
+        ({"status": "done"}, '`status` is "done"'),
+        ({"ownership": None}, "`ownership` is not"),
+        ({"ownership": {}}, "`ownership` is not"),
+        ({"ownership": {"owned_by": 1}}, "`owned_by` is neither"),
+        ({"acceptance_criteria": "twice"}, "have the same id"),
+        ({"acceptance_criteria": "path"}, "cannot be the id of a criterion"),
+    ],
+)
+def test_what_the_commands_could_not_keep_is_damage(
+    odd: dict[str, Any], fault: str, original: dict[str, Any]
+) -> None:
+    assert model.shape_fault(original, original["id"]) == ""
+    first = original["acceptance_criteria"][0]
+    criteria = {"twice": [first, first], "path": [first | {"id": "../x"}]}
+    odd = {key: criteria.get(str(value), value) for key, value in odd.items()}
+    assert fault in model.shape_fault(original | odd, original["id"])
+    missing = {key: value for key, value in original.items() if key not in odd}
+    assert model.shape_fault(missing, original["id"]) != "" or "acceptance_criteria" in odd

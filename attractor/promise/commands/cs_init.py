@@ -10,8 +10,9 @@ from typing import Any, Final
 from attractor.errors import InputError
 from attractor.promise import session, views
 from attractor.promise.arguments import Given, note, one_of, parse, say
+from attractor.promise.files import read_json, to_bytes
 from attractor.promise.session import Session
-from attractor.promise.store import Store, read_json, to_bytes
+from attractor.promise.store import Store
 from signals.clock import SystemClock
 
 HELP: Final = """\

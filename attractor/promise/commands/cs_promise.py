@@ -36,7 +36,8 @@ KIND is test, manual (the default), api, browser, log, review or e2e: recorded a
 or one of these, which are checked now and again by cs-verify:
   file      the evidence is the path of a file, which is hashed
   command   the evidence is a line of shell, run in the project's folder; only exit status 0
-            is accepted (--timeout: 120 seconds)
+            is accepted
+  --timeout SECONDS is the deadline of both, instead of 120
 
 --json prints the promise, or a list of promises, as JSON. Errors have exit status 1.
 The session is $CLAUDE_SESSION_ID, else $CLAUDE_CODE_SESSION_ID.
@@ -162,6 +163,7 @@ def _meet(given: Given, store: Store, who: Session) -> None:
     kind, seconds = given.one("--type", "manual"), given.seconds("--timeout")
     _need(ac_id, "--meet needs --ac-id")
     _need(text, "--meet needs --evidence that is not empty")
+    views.refuse_placeholder("--evidence", text)
     if kind not in (*model.CLAIMS, *model.CHECKED):
         raise InputError(
             f"there is no type of evidence {kind!r}",
@@ -246,9 +248,12 @@ def _adopt(given: Given, store: Store, who: Session) -> None:
 
 
 def _cancel(given: Given, store: Store, who: Session) -> None:
+    name = given.one("--cancel")
     with store.locked():
-        step = model.cancel(_own(store, given.one("--cancel"), who), store.now())
-        promise = store.save(step, who.name)
+        if name in store.moved and (promise := store.load(name))["status"] == model.CANCELLED:
+            say(given, promise, [f"Was cancelled already: {name}", "  Moved to history only now."])
+            return
+        promise = store.save(model.cancel(_own(store, name, who), store.now()), who.name)
     say(given, promise, [f"Cancelled promise: {promise['id']}", "  Moved to history."])
 
 

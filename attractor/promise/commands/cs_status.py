@@ -7,9 +7,10 @@ from typing import Any, Final
 from attractor.errors import DamageError
 from attractor.promise import model, session, views
 from attractor.promise.arguments import Given, note, parse, say
+from attractor.promise.files import Damaged, read_json
 from attractor.promise.model import Promise
 from attractor.promise.session import Session
-from attractor.promise.store import Damaged, Store, read_json
+from attractor.promise.store import Store
 from signals.clock import SystemClock
 
 HELP: Final = """\

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any, Final
 
 from attractor.errors import InputError, UsageError
 from attractor.promise import model, session
 from attractor.promise.arguments import Given, note, parse, say
-from attractor.promise.store import Store, parse_json, read_json, to_bytes
+from attractor.promise.files import parse_json, read_json, to_bytes
+from attractor.promise.store import Store
 from signals.clock import SystemClock
 
 HELP: Final = """\
@@ -22,7 +24,8 @@ The response is a JSON object with at least
   verdict            PASS, PARTIAL, FAIL or BLOCKED
   criteria_results   a list of results
   timestamp          when
-It is stored, with `_metadata`, as
+It is a verdict on the evidence that the criterion has now: after other evidence is attached,
+cs-verify asks for a new one. It is stored, with `_metadata`, as
   .claude/completion-state/validations/ID/AC-1-validation.json
 
 --json prints what was stored. Errors have exit status 1.
@@ -81,31 +84,37 @@ def _valid(found: object) -> dict[str, Any]:
         )
     if not isinstance(found["criteria_results"], list):
         raise InputError("`criteria_results` is not a list", fix="give a list, which may be empty")
+    try:
+        json.dumps(found, allow_nan=False)
+    except ValueError as error:
+        fix = "JSON has neither NaN nor Infinity"
+        raise InputError("the response holds a number that is none", fix=fix) from error
     return found
 
 
 def _store(
     store: Store, name: str, ac_id: str, response: dict[str, Any]
 ) -> tuple[str, dict[str, Any]]:
-    from attractor.promise import audit
-    from signals.atomic import replace
+    from attractor.promise import audit, gates
+    from signals.atomic import replace, sweep_drafts
 
     if not model.is_name(ac_id):
         raise InputError(
             f"{ac_id!r} cannot be the id of a criterion", fix=f"see `cs-promise --show {name}`"
         )
-    promise = store.load(name)
-    if model.criteria(promise):
-        model.criterion(promise, ac_id)
-    if promise["status"] in model.CLOSED:
-        note(f"warning: {name} is already {promise['status']}; stored all the same")
-    about = {"promise_id": name, "ac_id": ac_id, "stored_at": store.now()}
-    stored = response | {"_metadata": about}
     with store.locked():
+        promise = store.load(name)
+        about = {"promise_id": name, "ac_id": ac_id, "stored_at": store.now()}
+        if model.criteria(promise):
+            about["evidence_sha256"] = gates.fingerprint(model.criterion(promise, ac_id))
+        if promise["status"] in model.CLOSED:
+            note(f"warning: {name} is already {promise['status']}; stored all the same")
+        stored = response | {"_metadata": about}
         path = os.path.join(store.folder("validations", name), f"{ac_id}-validation.json")
         line = {"what": f"validation of {ac_id}", "from": None, "to": response["verdict"]}
         by = (session.current().own or ("",))[0]
         audit.append(store.folder("audit"), name, by, [line], store.clock)
+        sweep_drafts(path)
         replace(path, to_bytes(stored))
     return path, stored
 

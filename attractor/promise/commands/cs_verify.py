@@ -7,9 +7,10 @@ from typing import Any, Final
 from attractor.errors import AttractorError, InputError
 from attractor.promise import model, session, views
 from attractor.promise.arguments import Given, note, one_of, parse, say
+from attractor.promise.files import Damaged
 from attractor.promise.model import Promise
 from attractor.promise.session import Session
-from attractor.promise.store import Damaged, Store
+from attractor.promise.store import Store
 from signals.clock import SystemClock
 
 HELP: Final = """\
@@ -149,6 +150,14 @@ def _verify(given: Given, store: Store, who: Session) -> None:
             f"there is no type of verification {kind!r}",
             fix=f"give one of {', '.join(model.VERIFICATIONS)}",
         )
+    if store.load(name)["status"] in model.CLOSED:
+        with store.locked():
+            promise = store.load(name)
+        if name in store.moved and promise["status"] == model.VERIFIED:
+            # A death between the file and the move: the work was done, the answer was not given.
+            said = f"Was verified already: {name}; moved to history only now."
+            say(given, promise, [said])
+            return
     promise = _open(store, name, who)
     if promise["status"] == model.PENDING:
         note(f"note: {name} was never started; it is verified from pending")
@@ -180,6 +189,7 @@ def _gates(
     """Pass the gates; return what `verification` records of them, and the new checks."""
     from attractor.promise import gates
 
+    views.refuse_placeholder("--proof", given.one("--proof"))
     record: dict[str, Any] = {"type": given.one("--type", "manual")}
     if given.one("--proof").strip():
         record["proof"] = given.one("--proof")
