@@ -12,6 +12,7 @@ import re
 from typing import Any, Final
 
 from attractor.beads import ids
+from attractor.beads.store import read_regular
 from attractor.errors import DamageError, InputError
 from signals.atomic import replace, storage_errors
 
@@ -31,8 +32,8 @@ def canonical(key: str) -> str:
 def _text(folder: str) -> str:
     path = os.path.join(folder, FILE)
     try:
-        with storage_errors("read", path), open(path, encoding="utf-8") as file:
-            return file.read()
+        with storage_errors("read", path):
+            return read_regular(path).decode().replace("\r\n", "\n")
     except UnicodeDecodeError:
         raise DamageError("it is not UTF-8", where=path, fix="save it as UTF-8") from None
 

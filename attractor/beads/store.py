@@ -11,10 +11,12 @@ finds in the file, as after a `git pull`.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
 import re
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from typing import Final, final
@@ -27,6 +29,8 @@ from signals.clock import Clock
 FOLDER: Final = ".beads"
 ISSUES: Final = "issues.jsonl"
 LOCK_SECONDS: Final = 10.0
+MOST_BYTES: Final = 256 << 20
+SMALL_BYTES: Final = 64 << 10
 _POLL_SECONDS: Final = 0.005
 _DOLT: Final = ("embeddeddolt", "dolt")
 
@@ -43,8 +47,7 @@ class Store:
         """Return what is there now; a writer in the middle of its work does not disturb."""
         with storage_errors("read", self.path):
             try:
-                with open(self.path, "rb") as file:
-                    return parse(file.read())
+                return parse(read_regular(self.path))
             except FileNotFoundError:
                 return Lines()
 
@@ -94,6 +97,27 @@ class Store:
         return next((name for name in _DOLT if os.path.isdir(os.path.join(self.folder, name))), "")
 
 
+def read_regular(path: str, limit: int = MOST_BYTES) -> bytes:
+    """Return a file's content. InputError: it is not a regular file, or larger than the limit."""
+    # Opening a FIFO would wait for a writer, and a device may never end.
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        facts = os.fstat(fd)
+        if stat.S_ISDIR(facts.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        if not stat.S_ISREG(facts.st_mode):
+            raise InputError("this is not a file", where=path, fix="move it away")
+        if facts.st_size > limit:
+            problem = f"it has {facts.st_size} bytes; more than {limit} are not read"
+            raise InputError(problem, where=path, fix="move it away")
+        data = bytearray()
+        while part := os.read(fd, min(facts.st_size + 1, limit + 1 - len(data))):
+            data += part
+        return bytes(data[:limit])
+    finally:
+        os.close(fd)
+
+
 def _locked(fd: int) -> bool:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -106,9 +130,9 @@ def _file_name(folder: str) -> str:
     """Return the name of the issues file, as metadata.json gives it."""
     name: object = None
     path = os.path.join(folder, "metadata.json")
-    odd = contextlib.suppress(OSError, ValueError, AttributeError, RecursionError)
-    with odd, open(path, "rb") as file:
-        name = json.load(file).get("jsonl_export")
+    odd = contextlib.suppress(OSError, ValueError, AttributeError, RecursionError, InputError)
+    with odd:
+        name = json.loads(read_regular(path, SMALL_BYTES)).get("jsonl_export")
     if isinstance(name, str) and re.fullmatch(r"[\w-]+\.jsonl", name):
         return name
     return ISSUES
@@ -154,18 +178,18 @@ def _above(cwd: str) -> str:
 
 
 def _main_checkout(git: str) -> str:
-    with contextlib.suppress(OSError, UnicodeDecodeError), open(git, encoding="utf-8") as file:
-        where = file.read(4096).removeprefix("gitdir:").strip()
+    with contextlib.suppress(OSError, UnicodeDecodeError, InputError):
+        where = read_regular(git, SMALL_BYTES).decode().removeprefix("gitdir:").strip()
         main, found, _ = where.partition("/.git/worktrees/")
-        return main if found else ""
+        return os.path.normpath(os.path.join(os.path.dirname(git), main)) if found else ""
     return ""
 
 
 def _redirected(folder: str) -> str:
     """Follow bd's `redirect` file, once; a path in it counts from the project's folder."""
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        with open(os.path.join(folder, "redirect"), encoding="utf-8") as file:
-            target = file.readline().strip()
+    with contextlib.suppress(OSError, UnicodeDecodeError, InputError):
+        data = read_regular(os.path.join(folder, "redirect"), SMALL_BYTES)
+        target = data.decode().partition("\n")[0].strip()
         there = os.path.normpath(os.path.join(os.path.dirname(folder), target))
         if target and os.path.isdir(there):
             return there

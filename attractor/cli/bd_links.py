@@ -13,6 +13,7 @@ from attractor.beads.issue import check_word, labels_of
 from attractor.beads.lines import Lines
 from attractor.cli.bd_call import BdCommand, BdGroup, Call, current, words_of
 from attractor.cli.bd_read import comment_line
+from attractor.errors import InputError
 
 _MAX_DEPTH = 50
 
@@ -136,6 +137,8 @@ def _relabel(words: tuple[str, ...], *, add: bool) -> None:
     if len(words) < 2:  # noqa: PLR2004 - at least one ID and the label
         raise click.UsageError("give at least one ID, and the label last")
     labels, act = words_of(words[-1:]), call.act()
+    if not labels:
+        raise InputError("the label is empty", fix="give the label last")
     given, taken = (labels, []) if add else ([], labels)
     with call.change() as lines:
         names = [ids.resolve(name, lines.issues) for name in words[:-1]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from typing import Any, BinaryIO
+from typing import Any
 
 import click
 
@@ -162,9 +162,7 @@ def import_(path: str, dry_run: bool, skip_existing: bool) -> None:
     """Take over beads; one that is here is replaced if the other is newer."""
     call = current()
     with storage_errors("read", path):
-        source: BinaryIO = sys.stdin.buffer if path == "-" else open(path, "rb")  # noqa: SIM115 - closed below
-        with source:
-            incoming = parse(source.read())
+        incoming = parse(sys.stdin.buffer.read() if path == "-" else store.read_regular(path))
     _refuse_damage(incoming, path)
     if dry_run:
         counts = _take(call.read(), incoming, skip_existing=skip_existing)
@@ -363,8 +361,8 @@ def merge_driver(files: tuple[str, ...], install: bool) -> None:
         raise click.UsageError("give BASE, OURS and THEIRS, or --install")
     data = []
     for path in files:
-        with storage_errors("read", path), open(path, "rb") as file:
-            data.append(file.read())
+        with storage_errors("read", path):
+            data.append(store.read_regular(path))
     merged = merge(*data)
     replace(files[1], merged.data)
     for note in merged.notes:

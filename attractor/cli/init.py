@@ -1,4 +1,4 @@
-"""`attractor init`: the Stop hook in a project's `.claude/settings.json`, and out of it again.
+"""`attractor init`: our hooks in a project's `.claude/settings.json`, and out of it again.
 
 What was there is kept beside it as `settings.json.attractor-backup` (empty: there was no file)
 before anything is written; no backup is ever overwritten. Undo puts it back byte for byte as long
@@ -19,10 +19,11 @@ from attractor.cli.output import dump, json_option, say
 from attractor.errors import InputError, UsageError
 from attractor.promise import settings
 from attractor.promise.settings import Hook
-from signals.atomic import fsync_folder, publish, replace, storage_errors
+from signals.atomic import fsync_folder, replace, storage_errors
 
 _BACKUP: Final = "settings.json.attractor-backup"
 _MOST_BACKUPS: Final = 1000
+_MOST_BYTES: Final = 8 << 20
 
 
 @click.command()
@@ -77,11 +78,7 @@ class _Place(NamedTuple):
     def data(self) -> bytes | None:
         if not os.path.lexists(self.file):
             return None
-        with storage_errors("read", self.file):
-            if not stat.S_ISREG(os.stat(self.file).st_mode):  # opening a FIFO would wait
-                raise InputError("this is not a file", where=self.file, fix="move it away")
-            with open(self.file, "rb") as file:
-                return file.read()
+        return _read(self.file)
 
     def text(self) -> str | None:
         data = self.data()
@@ -98,6 +95,22 @@ def this_hook() -> Hook:
     """Return the hook of this installation, with the Python that runs now."""
     package = os.path.dirname(os.path.abspath(settings.__file__))
     return Hook(sys.executable, os.path.join(package, "stop_hook.py"))
+
+
+def _read(path: str) -> bytes:
+    with storage_errors("read", path):
+        # Opening a FIFO would wait for a writer.
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise InputError("this is not a file", where=path, fix="move it away")
+            with open(fd, "rb", closefd=False) as file:
+                data = file.read(_MOST_BYTES + 1)
+        finally:
+            os.close(fd)
+    if len(data) > _MOST_BYTES:
+        raise InputError(f"it is larger than {_MOST_BYTES} bytes", where=path, fix="move it away")
+    return data
 
 
 def _decoded(data: bytes, where: str) -> str:
@@ -135,16 +148,35 @@ def _back_up(place: _Place, before: str | None) -> None:
             fsync_folder(os.path.dirname(place.folder))
         return
     data = (before or "").encode()
+    mode = 0o644 if before is None else stat.S_IMODE(os.stat(place.file).st_mode)
     for number in range(1, _MOST_BACKUPS):
-        name = _backup_name(number)
+        path = os.path.join(place.folder, _backup_name(number))
         try:
-            publish(place.folder, name, data, tmp=place.folder)
+            _publish(path, data, mode)
         except FileExistsError:
-            with open(os.path.join(place.folder, name), "rb") as file:
-                if file.read() != data:
-                    continue
+            if _read(path) != data:
+                continue
         return
     raise InputError("there are too many backups", where=place.folder, fix=f"remove old {_BACKUP}*")
+
+
+def _publish(path: str, data: bytes, mode: int) -> None:
+    """Create a file whole, readable by no more people than the one that it is a copy of."""
+    folder, name = os.path.split(path)
+    draft = os.path.join(folder, f".{name}.{os.urandom(4).hex()}")
+    with storage_errors("publish", path):
+        try:
+            fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with open(fd, "wb") as file:
+                os.fchmod(fd, mode)
+                file.write(data)
+                file.flush()
+                os.fsync(fd)
+            os.link(draft, path)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(draft)
+        fsync_folder(folder)
 
 
 def _remove(place: _Place) -> _Did:
@@ -154,12 +186,11 @@ def _remove(place: _Place) -> _Did:
         return _Did(False, f"the stop hook is not in {place.file}", [])
     backups = {path: _read_backup(path) for path in place.backups()}
     for path, before in backups.items():
-        with contextlib.suppress(InputError):  # a backup that somebody changed fits nothing
-            if settings.merged(before, hook, path).text == now:
-                _put_back(place, before)
-                _unlink(path)
-                return _Did(True, f"{place.file} is as it was before", [])
-    if settings.merged(None, hook, place.file).text == now:
+        if _makes(before, hook, path, now):
+            _put_back(place, before)
+            _unlink(path)
+            return _Did(True, f"{place.file} is as it was before", [])
+    if _makes(None, hook, place.file, now):
         _put_back(place, None)
         with contextlib.suppress(OSError):  # not empty: others use it too
             os.rmdir(place.folder)
@@ -171,6 +202,14 @@ def _remove(place: _Place) -> _Did:
     return _Did(True, f"took the stop hook out of {place.file}", [note, *left])
 
 
+def _makes(before: str | None, hook: Hook, where: str, now: str) -> bool:
+    """Say whether installing into `before`, by us or by an earlier version, gives `now`."""
+    with contextlib.suppress(InputError):  # a backup that somebody changed fits nothing
+        made = (settings.EVENTS, settings.FIRST_EVENTS)
+        return any(settings.merged(before, hook, where, each).text == now for each in made)
+    return False
+
+
 def _has_cap(before: str, path: str) -> bool:
     with contextlib.suppress(InputError):
         return settings.has_cap(before, path)
@@ -178,8 +217,7 @@ def _has_cap(before: str, path: str) -> bool:
 
 
 def _read_backup(path: str) -> str | None:
-    with storage_errors("read", path), open(path, "rb") as file:
-        return _decoded(file.read(), path) or None
+    return _decoded(_read(path), path) or None
 
 
 def _put_back(place: _Place, before: str | None) -> None:

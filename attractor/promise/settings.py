@@ -1,8 +1,11 @@
-"""The Stop hook in a Claude Code settings file: put in and taken out of its text.
+"""Our hooks in a Claude Code settings file: put in and taken out of its text.
+
+They are two: Stop, and the SessionStart that tells the session's commands which project is theirs.
 
 Guaranteed: what else is in the file keeps its content and order; the text keeps its indentation,
-line ends and byte order mark; the same text and hook always give the same result, so that what was
-written can be recognised. Not kept: spacing inside a line. Nothing is read or written here.
+line ends, byte order mark and the way its numbers are written; the same text and hook always give
+the same result, so that what was written can be recognised. Not kept: spacing inside a line.
+Nothing is read or written here.
 """
 
 from __future__ import annotations
@@ -18,26 +21,33 @@ CAP: Final = "CLAUDE_CODE_STOP_HOOK_BLOCK_CAP"
 # Above every count of ours, so that only a foreign hook that never lets go is overridden.
 CAP_VALUE: Final = "100"
 TIMEOUT_SECONDS: Final = 60
-_OURS: Final = "/attractor/promise/stop_hook.py"
-_STATUS: Final = "checking promises"
+EVENTS: Final = ("Stop", "SessionStart")
+FIRST_EVENTS: Final = ("Stop",)
+"""What the first installations had."""
+_FOLDER: Final = "/attractor/promise/"
+_FILES: Final = {"Stop": "stop_hook.py", "SessionStart": "session_start.py"}
+_STATUS: Final = {"Stop": "checking promises", "SessionStart": "naming the project"}
 _FLAGS: Final = ["-I", "-S"]
 _BOM: Final = "\ufeff"
+# A number that is not an integer travels as a string with this mark, and so keeps its text.
+_NUMBER: Final = "\0number "
+_NUMBER_IN_JSON: Final = re.compile(r'"\\u0000number ([-+.0-9eE]+)"')
 
 
 class Hook(NamedTuple):
-    """The program that Claude Code is to start."""
+    """The program that Claude Code is to start, by the file of its Stop hook."""
 
     python: str
     file: str
 
-    def handler(self) -> dict[str, Any]:
+    def handler(self, event: str = "Stop") -> dict[str, Any]:
         """Return the entry of a list of hooks; with `args` no shell is used."""
         return {
             "type": "command",
             "command": self.python,
-            "args": [*_FLAGS, self.file],
+            "args": [*_FLAGS, self.file.removesuffix(_FILES["Stop"]) + _FILES[event]],
             "timeout": TIMEOUT_SECONDS,
-            "statusMessage": _STATUS,
+            "statusMessage": _STATUS[event],
         }
 
 
@@ -48,20 +58,22 @@ class Merged(NamedTuple):
     notes: list[str]
 
 
-def for_session(hook: Hook) -> dict[str, Any]:
-    """Return settings that hold the hook alone, for `claude --settings`."""
-    return {"env": {CAP: CAP_VALUE}, "hooks": {"Stop": [{"hooks": [hook.handler()]}]}}
+def for_session(hook: Hook, events: tuple[str, ...] = EVENTS) -> dict[str, Any]:
+    """Return settings that hold our hooks alone, for `claude --settings`."""
+    groups = {event: [{"hooks": [hook.handler(event)]}] for event in events}
+    return {"env": {CAP: CAP_VALUE}, "hooks": groups}
 
 
-def merged(text: str | None, hook: Hook, where: str) -> Merged:
-    """Return the settings (None: there are none yet) with this hook in, once."""
+def merged(text: str | None, hook: Hook, where: str, events: tuple[str, ...] = EVENTS) -> Merged:
+    """Return the settings (None: there are none yet) with our hooks in, each once."""
     if text is None:
-        return Merged(_dumped(for_session(hook), "{\n  \n}\n"), [])
+        return Merged(_dumped(for_session(hook, events), "{\n  \n}\n"), [])
     settings = parsed(text, where)
     notes = _set_cap(settings, where)
-    groups = _stop_groups(settings, where)
-    if not _replace_ours(groups, hook):
-        groups.append({"hooks": [hook.handler()]})
+    for event in events:
+        groups = _groups(settings, event, where)
+        if not _replace_ours(groups, event, hook):
+            groups.append({"hooks": [hook.handler(event)]})
     if settings.get("disableAllHooks"):
         notes.append("`disableAllHooks` is on in this file, so no hook runs")
     # An untouched file keeps even what a new dump would change.
@@ -69,24 +81,29 @@ def merged(text: str | None, hook: Hook, where: str) -> Merged:
 
 
 def installed(text: str, where: str) -> Hook | None:
-    """Return our hook as it stands in the settings, if it does."""
-    for group in _stop_groups(parsed(text, where), where):
-        for handler in _handlers(group):
-            if _is_ours(handler):
-                return Hook(str(handler.get("command")), handler["args"][-1])
+    """Return our hook as it stands in the settings, if one of its entries does."""
+    settings = parsed(text, where)
+    for event in EVENTS:
+        for handler in [
+            each for group in _groups(settings, event, where) for each in _handlers(group)
+        ]:
+            if _is_ours(handler, event):
+                file = handler["args"][-1].removesuffix(_FILES[event]) + _FILES["Stop"]
+                return Hook(str(handler.get("command")), file)
     return None
 
 
 def removed(text: str, where: str, *, keep_cap: bool = False) -> str:
     """Return the settings without our entries, and without what is empty then."""
     settings = parsed(text, where)
-    groups = _stop_groups(settings, where)
-    _replace_ours(groups, None)
-    hooks, env = settings.get("hooks", {}), settings.get("env", {})
-    if not groups:
-        hooks.pop("Stop", None)
-    if not hooks:
-        settings.pop("hooks", None)
+    env = _object(settings, "env", where)
+    for event in EVENTS:
+        groups = _groups(settings, event, where)
+        _replace_ours(groups, event, None)
+        if not groups:
+            del settings["hooks"][event]
+    if not settings["hooks"]:
+        del settings["hooks"]
     if env.get(CAP) == CAP_VALUE and not keep_cap:
         del env[CAP]
         if not env:
@@ -103,7 +120,12 @@ def parsed(text: str, where: str) -> dict[str, Any]:
     """Return the settings; InputError names the line of what cannot be understood."""
     body = text.removeprefix(_BOM)
     try:
-        value = json.loads(body, object_pairs_hook=_no_twins)
+        value = json.loads(
+            _unmarked(body),
+            object_pairs_hook=_no_twins,
+            parse_float=_NUMBER.__add__,
+            parse_constant=_no_constant,
+        )
     except json.JSONDecodeError as error:
         raise _not_json(error, where) from error
     except (ValueError, RecursionError) as error:
@@ -124,6 +146,16 @@ def _not_json(error: json.JSONDecodeError, where: str) -> InputError:
         problem = "there is a comment, and a comment would be lost when the file is written"
         return InputError(problem, where=place, fix=_BY_HAND)
     return InputError(f"this is not JSON: {error.msg}", where=place, fix="repair it, then again")
+
+
+def _unmarked(text: str) -> str:
+    if _NUMBER_IN_JSON.search(text):
+        raise ValueError("a text in it looks like our own mark for numbers")
+    return text
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(f"{text} is no JSON number")
 
 
 def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -153,13 +185,13 @@ def _set_cap(settings: dict[str, Any], where: str) -> list[str]:
     return []
 
 
-def _stop_groups(settings: dict[str, Any], where: str) -> list[Any]:
-    """Return the list of Stop hooks, put into the settings if there was none."""
+def _groups(settings: dict[str, Any], event: str, where: str) -> list[Any]:
+    """Return the list of hooks of an event, put into the settings if there was none."""
     hooks = settings.setdefault("hooks", {})
     _object(settings, "hooks", where)
-    groups = hooks.setdefault("Stop", [])
+    groups = hooks.setdefault(event, [])
     if not isinstance(groups, list):
-        raise InputError("`hooks.Stop` is not a list", where=where, fix=_BY_HAND)
+        raise InputError(f"`hooks.{event}` is not a list", where=where, fix=_BY_HAND)
     return groups
 
 
@@ -168,18 +200,19 @@ def _handlers(group: object) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-def _is_ours(handler: object) -> bool:
+def _is_ours(handler: object, event: str) -> bool:
     args = handler.get("args") if isinstance(handler, dict) else None
-    return isinstance(args, list) and args[:-1] == _FLAGS and str(args[-1]).endswith(_OURS)
+    ours = _FOLDER + _FILES[event]
+    return isinstance(args, list) and args[:-1] == _FLAGS and str(args[-1]).endswith(ours)
 
 
-def _replace_ours(groups: list[Any], hook: Hook | None) -> bool:
+def _replace_ours(groups: list[Any], event: str, hook: Hook | None) -> bool:
     """Put the hook in the place of our first entry, take out the others; say if there was one."""
-    new = [hook.handler()] if hook else []
+    new = [hook.handler(event)] if hook else []
     found = False
     for group in list(groups):
         handlers = _handlers(group)
-        for handler in list(filter(_is_ours, handlers)):
+        for handler in [each for each in handlers if _is_ours(each, event)]:
             at = next(i for i, each in enumerate(handlers) if each is handler)
             handlers[at : at + 1] = [] if found else copy.deepcopy(new)
             found = True
@@ -196,6 +229,7 @@ def _dumped(value: dict[str, Any], like: str) -> str:
         text.encode()
     except UnicodeEncodeError:  # half of a surrogate pair, which stays an escape
         text = json.dumps(value, indent=indent[1] if indent else 2)
+    text = _NUMBER_IN_JSON.sub(r"\1", text)
     end = re.search(r"\s*$", like)
     text += end[0].replace("\r\n", "\n") if end else ""
     text = text.replace("\n", "\r\n") if "\r\n" in like else text

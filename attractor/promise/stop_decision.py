@@ -15,7 +15,17 @@ import os
 import time
 import zlib
 
-from attractor.promise.stop_hook import FILE_BYTES, environment, exists, is_name, read_file
+from attractor.promise.stop_hook import (
+    FILE_BYTES,
+    STDIN_BYTES,
+    beads_folder,
+    environment,
+    exists,
+    identity,
+    is_name,
+    mentioned_ids,
+    read_file,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,12 +33,15 @@ if TYPE_CHECKING:
 
 BLOCKS_MAX = 20
 BLOCKS_DIGITS = 6
+PID_DIGITS = 10
 GIT_SECONDS = 2.0
 BEADS_BYTES = 64 << 20
+SMALL_BYTES = 4096
 REASON_CHARACTERS = 8_000  # Claude Code cuts at 10,000
 TEXT_CHARACTERS = 300
 SHOWN = 20
 OPEN = ("pending", "in_progress")
+STATUSES = (*OPEN, "verified", "cancelled")
 WAITS = ("blocks", "conditional-blocks", "waits-for")
 
 
@@ -130,35 +143,53 @@ def beads_owed(claimed: list[str], *, dirty: bool) -> list[str]:
     return owed
 
 
-def judge(said: bytes, project: str, mine: dict[str, bytes], past: dict[str, bytes]) -> str:
+def judge(
+    said: bytes, project: str, mine: dict[str, bytes], past: dict[str, bytes], deadline: float
+) -> str:
     """Return what to print for this event: nothing, or a block as JSON.
 
     `mine` and `past` are the open and the closed promise files that mention the session.
     """
-    event = json.loads(said)
-    own = own_ids(event)
+    own = own_ids(event := parsed_event(said))
     if not own:
         return ""
-    promises, damaged = owned(mine, own)
-    if not promises and not damaged and not owned(past, own)[0]:
+    promises, damaged = owned(mine, own, deadline)
+    if not promises and not damaged and not owned(past, own, deadline)[0]:
         return ""
     state = f"{project}/.claude/completion-state"
     released = any(exists(f"{state}/hooks/{each}.released.json") for each in own)
     facts = Facts(promises, damaged, released=released, running=running_tasks(event))
     held, why = decide(facts)
-    if not why and exists(f"{project}/.beads"):
-        facts.claimed = claimed_beads(
-            f"{project}/.beads/issues.jsonl", {*own, environment(b"BD_ACTOR")} - {""}
-        )
-        facts.dirty = git_says_dirty(project)
+    folder = "" if why else beads_folder(project)
+    if folder:
+        actors = {*own, environment(b"BD_ACTOR")} - {""}
+        facts.claimed = claimed_beads(redirected(folder), actors, deadline)
+        facts.dirty = git_says_dirty(project, deadline)
         held, why = decide(facts)
     counter = Counter(state, own[0])
     return counter.hold(facts, why) if held else counter.allow(why)
 
 
-def own_ids(event: object) -> list[str]:
+def parsed_event(said: bytes) -> dict[str, Any]:
+    """Return the event; of one that was cut off only what is needed, and only if it is certain."""
+    try:
+        event = json.loads(said)
+    except ValueError:
+        if len(said) < STDIN_BYTES:
+            raise
+    else:
+        return event if isinstance(event, dict) else {}
+    # A quote inside a JSON string is escaped, so these bytes are a key, or a whole value.
+    name = said.partition(b'"hook_event_name"')[2].lstrip()
+    stops = name[:1] == b":" and name[1:].lstrip().startswith(b'"Stop"')
+    if not stops or b'"agent_id"' in said:
+        return {}
+    return {"hook_event_name": "Stop", "session_id": next(iter(mentioned_ids(said)), b"").decode()}
+
+
+def own_ids(event: dict[str, Any]) -> list[str]:
     """Return the ids by which the stopping session owns promises; none for a subagent."""
-    if not isinstance(event, dict) or event.get("hook_event_name") != "Stop":
+    if event.get("hook_event_name") != "Stop":
         return []
     if event.get("agent_id") or not _is_name(event.get("session_id")):
         return []
@@ -176,15 +207,21 @@ def running_tasks(event: dict[str, Any]) -> int:
     return sum(isinstance(each, dict) and each.get("status") == "running" for each in tasks)
 
 
-def owned(files: dict[str, bytes], own: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
+def owned(
+    files: dict[str, bytes], own: list[str], deadline: float
+) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the promises that the session owns, and a sentence for each file that is damaged."""
-    promises, damaged = [], []
+    promises: list[dict[str, Any]] = []
+    damaged: list[str] = []
     for name, data in files.items():
+        if (promises or damaged) and time.monotonic() > deadline:
+            break
         try:
             promise = json.loads(data)
-            if promise["ownership"]["owned_by"] not in own:
+            owner = promise["ownership"]["owned_by"]
+            if owner not in own and (owner is None or isinstance(owner, str)):
                 continue
-            fault = _fault(promise)
+            fault = _fault(promise, name.removesuffix(".json"))
         except json.JSONDecodeError as error:
             fault = f"line {error.lineno}: {error.msg}"
         except UnicodeDecodeError as error:
@@ -200,38 +237,86 @@ def owned(files: dict[str, bytes], own: list[str]) -> tuple[list[dict[str, Any]]
     return promises, damaged
 
 
-def _fault(promise: dict[str, Any]) -> str:
-    if not (_is_name(promise.get("id")) and isinstance(promise.get("status"), str)):
-        return "line 1: its id or status is missing"
-    for each in promise.get("acceptance_criteria") or []:
-        if not (_is_name(each["id"]) and isinstance(each["status"], str) and "description" in each):
+def _fault(promise: dict[str, Any], name: str) -> str:
+    """Return why the store would not take this for the promise of this name."""
+    if not (promise.get("id") == name and _is_name(name) and not name.startswith(".")):
+        return f"line 1: the id in it is {json.dumps(promise.get('id'))}, not its file's name"
+    if promise.get("status") not in STATUSES:
+        return f"line 1: its status is {json.dumps(promise.get('status'))}"
+    if not isinstance(promise["ownership"]["owned_by"], str):
+        return "line 1: `owned_by` is neither text nor null"
+    if not isinstance(promise.get("verification", {}), dict):
+        return "line 1: `verification` is not an object"
+    criteria = promise.get("acceptance_criteria")
+    return "" if criteria is None else _criteria_fault(criteria)
+
+
+def _criteria_fault(criteria: object) -> str:
+    if not isinstance(criteria, list):
+        return "line 1: `acceptance_criteria` is not a list"
+    for each in criteria:
+        if not isinstance(each, dict):
+            return "line 1: a criterion is not an object"
+        if not all(isinstance(each.get(key), str) for key in ("id", "description", "status")):
             return "line 1: a criterion has no id, description or status"
-    return ""
+        if not _is_name(each["id"]) or each["status"] not in ("pending", "met"):
+            return "line 1: a criterion's id or status is none"
+    twice = len({each["id"] for each in criteria}) < len(criteria)
+    return "line 1: two criteria have the same id" if twice else ""
 
 
-def claimed_beads(path: str, actors: set[str]) -> list[str]:
+def redirected(folder: str) -> str:
+    """Follow bd's `redirect` file, once; a path in it counts from the project's folder."""
+    line = _text(f"{folder}/redirect").partition("\n")[0].strip()
+    there = os.path.normpath(os.path.join(os.path.dirname(folder), line))
+    return there if line and identity(f"{there}/.") else folder
+
+
+def _text(path: str) -> str:
+    return read_file(path, SMALL_BYTES).decode("utf-8", "surrogateescape")
+
+
+def _beads_file(folder: str) -> str:
+    """Return the issues file, as metadata.json names it."""
+    try:
+        name = json.loads(_text(f"{folder}/metadata.json")).get("jsonl_export")
+    except (ValueError, RecursionError, AttributeError):
+        name = None
+    fits = _is_name(name) and name.endswith(".jsonl") and "." not in name[:-6]
+    return f"{folder}/{name if fits else 'issues.jsonl'}"
+
+
+def claimed_beads(folder: str, actors: set[str], deadline: float) -> list[str]:
     """Return the beads that these actors or sessions claimed and that nothing blocks."""
-    data = read_file(path, BEADS_BYTES)
+    data = read_file(_beads_file(folder), BEADS_BYTES)
     if not any(each.encode("utf-8", "surrogateescape") in data for each in actors):
         return []
-    beads = _beads(data)
-    closed = {each for each, bead in beads.items() if bead.get("status") == "closed"}
-    ready = []
-    for name, bead in beads.items():
-        waits = [each for each in bead.get("dependencies") or [] if each.get("type") in WAITS]
-        if (
-            (bead.get("assignee") in actors or bead.get("claimed_by_session") in actors)
-            and bead.get("status") in ("open", "in_progress")
-            and "state:impl_complete" not in (bead.get("labels") or [])
-            and all(each.get("depends_on_id") in closed for each in waits)
-        ):
-            ready.append(f"{name}: {_line(bead.get('title'))}")
-    return ready
+    beads = _beads(data, deadline)
+    return [
+        f"{name}: {_line(bead.get('title'))}"
+        for name, bead in beads.items()
+        if (bead.get("assignee") in actors or bead.get("claimed_by_session") in actors)
+        and bead.get("status") in ("open", "in_progress")
+        and "state:impl_complete" not in (bead.get("labels") or [])
+        and not any(_waits(each, beads) for each in bead.get("dependencies") or [])
+    ]
 
 
-def _beads(data: bytes) -> dict[str, dict[str, Any]]:
+def _waits(link: dict[str, Any], beads: dict[str, dict[str, Any]]) -> bool:
+    """Say whether this dependency blocks: its target is there, or elsewhere, and open."""
+    target = str(link.get("depends_on_id"))
+    if link.get("type") not in WAITS:
+        return False
+    if target not in beads:
+        return link.get("type") == "blocks" and target.startswith("external:")
+    return beads[target].get("status") not in ("closed", "tombstone", "pinned")
+
+
+def _beads(data: bytes, deadline: float) -> dict[str, dict[str, Any]]:
     beads = {}
     for line in data.splitlines():
+        if time.monotonic() > deadline:
+            break
         try:
             bead = json.loads(line)
             beads[str(bead["id"])] = bead
@@ -240,8 +325,11 @@ def _beads(data: bytes) -> dict[str, dict[str, Any]]:
     return beads
 
 
-def git_says_dirty(project: str) -> bool:
+def git_says_dirty(project: str, deadline: float) -> bool:
     """Say whether git sees uncommitted changes in .beads/; when it cannot tell, there are none."""
+    seconds = min(GIT_SECONDS, deadline - time.monotonic())
+    if seconds <= 0 or not exists(f"{project}/.beads"):
+        return False
     import subprocess
 
     git = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", project]
@@ -251,7 +339,7 @@ def git_says_dirty(project: str) -> bool:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # what git starts may keep this open for longer
-            timeout=GIT_SECONDS,
+            timeout=seconds,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
@@ -290,12 +378,17 @@ class Counter:
         promises = [{"id": each["id"], "title": each.get("title")} for each in facts.promises]
         first = reason.split("\n\n", 1)[-1].partition("\n")[0].rstrip(":")
         record = {"blocks": blocks, "promises": promises, "reason": first, "owed": reason}
+        before = self.read("escalations")
+        if "at" in before:  # the session stopped unkept before: that stays on record
+            times = before.get("times")
+            record["times"] = times + 1 if type(times) is int else 2
+            record["first_at"] = before.get("first_at") or before["at"]
         _write(f"{self.state}/escalations", self.session, record, durable=True)
 
-    def read(self) -> dict[str, Any]:
-        """Return what was counted; what cannot be read counts as nothing."""
+    def read(self, folder: str = "hooks") -> dict[str, Any]:
+        """Return this session's record in a folder; what cannot be read counts as nothing."""
         try:
-            found = json.loads(read_file(f"{self.state}/hooks/{self.session}.json", FILE_BYTES))
+            found = json.loads(read_file(f"{self.state}/{folder}/{self.session}.json", FILE_BYTES))
         except (ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
@@ -303,17 +396,44 @@ class Counter:
     def save(self, counted: dict[str, Any]) -> None:
         """Write the counter; `claude_pid` tells others which process the session lives in."""
         pid = environment(b"CLAUDE_PID")
-        alive = {"claude_pid": int(pid)} if pid.isascii() and pid.isdigit() else {}
+        alive: dict[str, Any] = {}
+        if pid.isascii() and pid.isdigit() and len(pid) <= PID_DIGITS:
+            alive = {"claude_pid": int(pid)}
+            if found := process(int(pid)):
+                alive["process"] = found
         _write(f"{self.state}/hooks", self.session, {**alive, **counted})
 
 
+def process(pid: int) -> dict[str, Any] | None:
+    """Return who a process is, as `signals.owner` writes it; None where that cannot be read."""
+    try:
+        stat = _system_file(f"/proc/{pid}/stat")
+        # The second field is the program's name in parentheses, and may hold both kinds itself.
+        start = stat[stat.rindex(b")") + 2 :].split()[19].decode()
+        boot = _system_file("/proc/sys/kernel/random/boot_id").strip().decode()
+        space = os.readlink("/proc/self/ns/pid").strip("pid:[]")
+    except (OSError, ValueError, IndexError):
+        return None
+    return {"pid": pid, "start": start, "boot": f"{boot}:{space}"}
+
+
+def _system_file(path: str) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, SMALL_BYTES)
+    finally:
+        os.close(fd)
+
+
 def fingerprint(facts: Facts) -> str:
-    """Return what changes whenever there is new evidence, and else stays."""
-    seen: list[Any] = [facts.damaged, facts.claimed, facts.dirty]
+    """Return what changes when a criterion gets new evidence, and stays with anything else."""
+    seen: list[Any] = []
     for promise in facts.promises:
-        criteria = promise.get("acceptance_criteria") or []
-        seen.append([promise["id"], promise["status"]])
-        seen += [[each["id"], each["status"], each.get("evidence")] for each in criteria]
+        for each in promise.get("acceptance_criteria") or []:
+            if each["status"] == "met":
+                check = each.get("check")
+                shown = check.get("sha256") if isinstance(check, dict) else None
+                seen.append([promise["id"], each["id"], each.get("evidence"), shown])
     return f"{zlib.crc32(json.dumps(seen).encode()):08x}"
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SECONDS = 5.0
 STDIN_BYTES = 1 << 20
 FILE_BYTES = 8 << 20  # as the store
+PARSED_BYTES = 16 << 20  # half a second
 CHUNK_BYTES = 1 << 16
 NAME_CHARACTERS = 128
 NAME = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
@@ -45,10 +46,9 @@ class Stop:
     def answer(self) -> str:
         """Return what to print: nothing, or why the session is held, as JSON."""
         self.said = read_stdin(self.deadline)
-        beads = exists(f"{self.project}/.beads")
         promises = listed(f"{self.state}/promises")
         # A kept promise has moved there; its session still owes tidy beads.
-        kept = listed(f"{self.state}/history") if beads else []
+        kept = listed(f"{self.state}/history") if beads_folder(self.project) else []
         if not promises and not kept:
             return ""
         ids = mentioned_ids(self.said)
@@ -57,18 +57,20 @@ class Stop:
         past = self.mentioning(ids, "history", kept)
         if not mine and not past:
             return ""
-        answer: str = load_decision()["judge"](self.said, self.project, mine, past)
+        judge = load_decision()["judge"]
+        answer: str = judge(self.said, self.project, mine, past, self.deadline)
         return answer
 
     def mentioning(self, ids: list[bytes], folder: str, names: list[str]) -> dict[str, bytes]:
-        """Return the files that contain one of these ids, by name."""
-        found = {}
+        """Return the files that contain one of these ids, by name; no more than can be parsed."""
+        found, left = {}, PARSED_BYTES
         for name in names:
-            if time.monotonic() > self.deadline:
+            if left <= 0 or time.monotonic() > self.deadline:
                 break
             data = read_file(f"{self.state}/{folder}/{name}", FILE_BYTES)
             if any(each in data for each in ids):
                 found[name] = data
+                left -= len(data)
         return found
 
     def after(self, error: Exception) -> str:
@@ -137,15 +139,57 @@ def environment(name: bytes) -> str:
 
 
 def project_folder() -> str:
-    """Return the project: as Claude Code says, else the nearest folder upwards with a .claude."""
-    if said := environment(b"CLAUDE_PROJECT_DIR"):
-        return said
-    here = folder = posix.getcwd()
+    """Return the project, as the cs-* commands find it from the folder that Claude Code names.
+
+    Promises may lie further up than where the session was started: the nearest `.claude` with a
+    completion state, else the nearest at all; no higher than the git work tree, never at home.
+    """
+    start = folder = environment(b"CLAUDE_PROJECT_DIR") or posix.getcwd()
+    home, nearest = identity(environment(b"HOME")), ""
     while folder:
-        if exists(f"{folder}/.claude"):
+        if exists(f"{folder}/.claude/completion-state"):
             return folder
+        nearest = nearest or (folder if exists(f"{folder}/.claude") else "")
+        parent = folder.rpartition("/")[0]
+        if exists(f"{folder}/.git") or (home and identity(parent) == home):
+            break
+        folder = parent
+    return nearest or start
+
+
+def beads_folder(project: str) -> str:
+    """Return the project's beads, as `attractor bd` finds them from there, or nothing.
+
+    $BEADS_DIR; the nearest `.beads` upwards in this repository; of a linked worktree that of its
+    main checkout.
+    """
+    found, folder = environment(b"BEADS_DIR"), project
+    while folder and not found:
+        if exists(f"{folder}/.beads"):
+            return f"{folder}/.beads"
+        if exists(f"{folder}/.git"):
+            found = f"{main_checkout(folder)}/.beads"
         folder = folder.rpartition("/")[0]
-    return here
+    return found if found != "/.beads" and exists(found) else ""
+
+
+def main_checkout(folder: str) -> str:
+    """Return the checkout whose linked worktree a folder is, or nothing."""
+    said = read_file(f"{folder}/.git", CHUNK_BYTES).decode("utf-8", "surrogateescape")
+    where = said.removeprefix("gitdir:").strip()
+    main, found, _ = where.partition("/.git/worktrees/")
+    if not found:
+        return ""
+    return main if main.startswith("/") else f"{folder}/{main}"
+
+
+def identity(path: str) -> tuple[int, int] | None:
+    """Return what tells a folder from all others, whatever it is called."""
+    try:
+        facts = posix.stat(path)
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
 
 
 def read_stdin(deadline: float) -> bytes:

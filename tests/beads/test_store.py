@@ -237,3 +237,11 @@ def test_this_project_s_own_store_is_read(root: Path) -> None:
     store = find(str(root), {})
     assert store.folder == str(root / ".beads")
     assert store.read().damage == []
+
+
+def test_a_linked_worktree_may_name_its_main_checkout_from_where_it_is(tmp_path: Path) -> None:
+    init(str(tmp_path / "main" / ".beads"), "at")
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / ".git").write_text("gitdir: ../main/.git/worktrees/tree\n")
+    assert find(str(tree), {}).folder == str(tmp_path / "main" / ".beads")

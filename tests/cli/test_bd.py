@@ -404,3 +404,48 @@ def test_the_console_script_is_the_same_and_isolated(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["version"] == "0.47.0"
+
+
+@pytest.mark.parametrize("label", ["", " ", ","])
+@pytest.mark.parametrize("verb", ["add", "remove"])
+def test_an_empty_label_is_refused(
+    verb: str, label: str, bd: Callable[..., Any], made: Callable[..., str], tmp_path: Path
+) -> None:
+    name = made("A")
+    before = lines(tmp_path)
+    said = bd("label", verb, name, label)
+    assert (said.status, "the label is empty" in said.err) == (1, True)
+    assert lines(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["issues.jsonl", "config.yaml"])
+def test_a_fifo_is_named_and_not_awaited(name: str, bd: Callable[..., Any], tmp_path: Path) -> None:
+    path = tmp_path / ".beads" / name
+    path.unlink()
+    os.mkfifo(path)
+    said = bd("create", "A")
+    assert (said.status, "this is not a file" in said.err) == (1, True)
+    assert name in said.err
+
+
+@pytest.mark.parametrize("name", ["redirect", "metadata.json"])
+def test_a_fifo_that_may_be_missing_counts_as_missing(
+    name: str, bd: Callable[..., Any], made: Callable[..., str], tmp_path: Path
+) -> None:
+    made("A")
+    path = tmp_path / ".beads" / name
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    assert "open - A" in bd("list").out
+
+
+def test_a_device_or_a_file_without_bounds_is_not_read(
+    bd: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = tmp_path / ".beads" / "issues.jsonl"
+    os.truncate(path, 1 << 40)
+    assert "are not read" in bd("list").err
+    path.unlink()
+    path.symlink_to("/dev/null")
+    assert "this is not a file" in bd("list").err
+    assert "this is not a file" in bd("import", "-i", str(path)).err

@@ -15,7 +15,9 @@ def test_the_settings_for_one_session_hold_the_hook_and_the_cap(
     made = cli("hooks", "settings", *words).json()
     assert set(made) == {"env", "hooks"}
     assert made["env"] == {"CLAUDE_CODE_STOP_HOOK_BLOCK_CAP": "100"}
-    [handler] = made["hooks"]["Stop"][0]["hooks"]
-    assert handler["command"] == sys.executable
-    assert handler["args"][:2] == ["-I", "-S"]
-    assert os.path.isfile(handler["args"][2])
+    assert set(made["hooks"]) == {"Stop", "SessionStart"}
+    for [group] in made["hooks"].values():
+        [handler] = group["hooks"]
+        assert handler["command"] == sys.executable
+        assert handler["args"][:2] == ["-I", "-S"]
+        assert os.path.isfile(handler["args"][2])

@@ -223,3 +223,56 @@ def test_the_home_folder_is_refused(
     assert said.status == 1
     assert "home folder" in said.err
     assert tree(folder) == {}
+
+
+def test_the_backup_is_readable_by_no_more_people_than_the_settings(
+    cli: Cli, folder: Path, file: Path
+) -> None:
+    file.chmod(0o600)
+    cli("init", folder)
+    assert (folder / ".claude" / BACKUP).stat().st_mode & 0o777 == 0o600
+    assert sorted(os.listdir(folder / ".claude")) == ["settings.json", BACKUP]
+
+
+def test_a_fifo_for_a_backup_is_named_and_not_awaited(cli: Cli, folder: Path, file: Path) -> None:
+    cli("init", folder)
+    backup = folder / ".claude" / BACKUP
+    backup.unlink()
+    os.mkfifo(backup)
+    before = file.read_bytes()
+    said = cli("init", "--undo", folder)
+    assert (said.status, "this is not a file" in said.err) == (1, True)
+    assert BACKUP in said.err
+    assert file.read_bytes() == before
+
+
+def test_settings_of_any_size_are_not_read(cli: Cli, folder: Path, file: Path) -> None:
+    os.truncate(file, 1 << 40)
+    said = cli("init", folder)
+    assert (said.status, "is larger than" in said.err) == (1, True)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_an_installation_with_the_stop_hook_alone_is_completed_and_undone(
+    there: bool, cli: Cli, folder: Path, file: Path
+) -> None:
+    if not there:
+        file.unlink()
+    before = tree(folder)
+
+    def as_the_first_version_did() -> None:
+        hook = Hook(sys.executable, stop_hook.__file__)
+        old = ODD.decode() if there else None
+        text = settings.merged(old, hook, "x", settings.FIRST_EVENTS).text
+        (folder / ".claude" / BACKUP).write_bytes(ODD if there else b"")
+        file.write_bytes(text.encode())
+
+    as_the_first_version_did()
+    assert "as it was before" in cli("init", "--undo", folder).out
+    as_the_first_version_did()
+    assert "up to date" in cli("init", folder).out
+    assert set(json.loads(file.read_text("utf-8-sig"))["hooks"]) == {"Stop", "SessionStart"}
+    assert "as it was before" in cli("init", "--undo", folder).out
+    left = tree(folder)
+    left.pop(f".claude/{BACKUP}", None)
+    assert left == before

@@ -278,3 +278,53 @@ def test_an_interactive_session_is_held_works_and_comes_to_rest(
     assert kept["status"] == "verified"
     assert kept["ownership"]["owned_by"] == last.session
     assert not (project / ".claude" / "settings.json").exists()
+
+
+def test_a_session_started_below_the_project_is_held_to_the_promise_it_makes(
+    scripted: Start,
+    headless: Headless,
+    attractor: Callable[..., Any],
+    project: Path,
+    path: dict[str, str],
+) -> None:
+    (project / ".claude").mkdir()
+    below = project / "sub"
+    below.mkdir()
+    ours = json.dumps(attractor("hooks", "settings", cwd=project).json())
+    server = scripted(
+        """
+        version: 1
+        roles:
+          main:
+            - run: 'cs-promise --create "Greet" --ac "hello.txt greets"'
+            - say: "I am done."
+              repeat: 9
+        """
+    )
+    extra = path | {"ATTRACTOR_STOP_BLOCKS_MAX": "2"}
+    headless(server, "Greet.", "--settings", ours, cwd=below, extra=extra)
+    assert len(feedback(server)) == 2
+    assert len(promises(project)) == 1
+    assert not (below / ".claude").exists()
+
+
+def test_an_agent_that_goes_into_a_nested_repository_promises_in_its_own_project(
+    scripted: Start, headless: Headless, installed: Path, path: dict[str, str]
+) -> None:
+    vendor = installed / "vendor"
+    subprocess.run(["git", "init", "-q", str(vendor)], check=True, timeout=30)
+    (vendor / ".claude").mkdir()
+    server = scripted(
+        """
+        version: 1
+        roles:
+          main:
+            - run: 'cd vendor && cs-promise --create "Greet" --ac "hello.txt greets"'
+            - say: "I am done."
+              repeat: 9
+        """
+    )
+    headless(server, "Greet.", extra=path | {"ATTRACTOR_STOP_BLOCKS_MAX": "2"})
+    assert len(feedback(server)) == 2
+    assert len(promises(installed)) == 1
+    assert os.listdir(vendor / ".claude") == []

@@ -33,6 +33,19 @@ def test_without_settings_they_hold_the_hook_alone() -> None:
     made = json.loads(merge(None))
     assert made == settings.for_session(OURS)
     assert made["env"] == {CAP: "100"}
+    assert made["hooks"]["SessionStart"] == [
+        {
+            "hooks": [
+                {
+                    "type": "command",
+                    "command": "/usr/bin/python3",
+                    "args": ["-I", "-S", "/opt/attractor/promise/session_start.py"],
+                    "timeout": 60,
+                    "statusMessage": "naming the project",
+                }
+            ]
+        }
+    ]
     assert made["hooks"]["Stop"] == [
         {
             "hooks": [
@@ -58,7 +71,7 @@ def test_what_is_there_stays_in_its_order() -> None:
     }
     after = json.loads(merge(json.dumps(before)))
     assert list(after) == list(before)
-    assert list(after["hooks"]) == ["PreToolUse", "Stop"]
+    assert list(after["hooks"]) == ["PreToolUse", "Stop", "SessionStart"]
     assert after["hooks"]["Stop"] == [{"hooks": [FOREIGN]}, {"hooks": [OURS.handler()]}]
     assert after["env"] == {"A": "1", CAP: "100"}
     assert after["permissions"] == before["permissions"]
@@ -189,3 +202,35 @@ def test_groups_that_we_do_not_understand_stay(groups: list[Any]) -> None:
     text = json.dumps({"hooks": {"Stop": groups}})
     after = json.loads(merge(text))["hooks"]["Stop"]
     assert after == [*groups, {"hooks": [OURS.handler()]}]
+
+
+def test_an_installation_that_has_only_the_stop_hook_gets_the_other() -> None:
+    first = settings.merged('{"a": 1}', OURS, "x", settings.FIRST_EVENTS).text
+    assert list(json.loads(first)["hooks"]) == ["Stop"]
+    assert merge(first) == merge('{"a": 1}')
+    assert remove(merge(first)) == remove(first)
+    assert json.loads(remove(first)) == {"a": 1}
+
+
+def test_an_installation_that_has_only_the_start_hook_is_found_and_completed() -> None:
+    half = settings.merged('{"a": 1}', OURS, "x", ("SessionStart",)).text
+    assert settings.installed(half, "x") == OURS
+    assert stop_handlers(merge(half)) == [OURS.handler()]
+    assert json.loads(remove(half)) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "number", ["1.10", "1e400", "-0.0", "1E+2", "0.1000", "12345678901234567890.5"]
+)
+def test_a_number_stays_as_it_is_written(number: str) -> None:
+    text = f'{{"n": {number}, "list": [{number}], "u": "\\ud800 {number}"}}'
+    after = merge(text)
+    assert f'"n": {number},' in after
+    assert after.count(number) == 3
+    json.loads(after, parse_constant=pytest.fail)
+
+
+@pytest.mark.parametrize("text", ['{"n": NaN}', '{"n": -Infinity}', '{"s": "\\u0000number 5"}'])
+def test_what_would_not_come_out_as_it_went_in_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="cannot be kept"):
+        merge(text)

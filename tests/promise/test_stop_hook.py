@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from attractor.promise import stop_decision, stop_hook
 from attractor.promise.stop_decision import Facts, decide
+from signals.owner import Owner
 
 SESSION = "001b9028-8fd6-4169-844b-faf3ce17d4d6"
 OTHER = "deadbeef-0000-4000-8000-000000000000"
@@ -165,6 +167,28 @@ def test_the_project_is_found_upwards_when_claude_code_does_not_name_it(
     assert "promise-1" in project.stop()
 
 
+def test_promises_are_found_where_the_commands_put_them_from_below(project: Project) -> None:
+    project.keep(promise())
+    below = project.folder / "src" / "deep"
+    below.mkdir(parents=True)
+    assert "promise-1" in project.stop(CLAUDE_PROJECT_DIR=str(below))
+    # What a permission dialog writes is not yet a completion state.
+    (below / ".claude").mkdir()
+    assert "promise-1" in project.stop(CLAUDE_PROJECT_DIR=str(below))
+
+
+def test_promises_are_not_looked_for_above_the_repository_or_at_home(project: Project) -> None:
+    project.keep(promise())
+    below = project.folder / "vendor" / "src"
+    below.mkdir(parents=True)
+    named = {"CLAUDE_PROJECT_DIR": str(below)}
+    assert project.stop(**named, HOME=str(project.folder)) == ""
+    (below.parent / ".git").mkdir()
+    assert project.stop(**named) == ""
+    (below.parent / ".git").rmdir()
+    assert project.stop(**named) != ""
+
+
 # ---- (b) released, (c) background tasks
 
 
@@ -242,10 +266,18 @@ def test_the_reason_fits_into_what_claude_code_takes() -> None:
         (f'{{\n  "owner": "{SESSION}",\n  oops', "line 3: "),
         (f'"{SESSION}"', "line 1: TypeError"),
         ("[" * 100_000 + SESSION, "line 1: RecursionError"),
-        (json.dumps(promise(status=5)), "its id or status is missing"),
-        (json.dumps(promise("a; rm -rf b")), "its id or status is missing"),
-        (json.dumps(promise(acceptance_criteria=[{"id": "AC-1"}])), "line 1: KeyError: 'status'"),
-        (json.dumps(promise(acceptance_criteria=["AC-1"])), "line 1: TypeError"),
+        (json.dumps(promise(status=5)), "its status is 5"),
+        (json.dumps(promise(status="done")), 'its status is "done"'),
+        (json.dumps(promise("a; rm -rf b")), "not its file's name"),
+        (json.dumps(promise("promise-2")), "not its file's name"),
+        (json.dumps(promise(verification=[])), "`verification` is not an object"),
+        (json.dumps(promise(ownership={"owned_by": [SESSION]})), "`owned_by` is neither"),
+        (json.dumps(promise(ownership={"created_by": SESSION})), "KeyError: 'owned_by'"),
+        (json.dumps(promise(acceptance_criteria=[{"id": "AC-1"}])), "a criterion has no id, desc"),
+        (json.dumps(promise(acceptance_criteria=[criterion(1, "done")])), "status is none"),
+        (json.dumps(promise(acceptance_criteria=[criterion(1)] * 2)), "have the same id"),
+        (json.dumps(promise(acceptance_criteria=["AC-1"])), "a criterion is not an object"),
+        (json.dumps(promise(acceptance_criteria={})), "is not a list"),
     ],
 )
 def test_a_damaged_promise_of_this_session_is_named_and_left_as_it_is(
@@ -350,8 +382,74 @@ def test_a_git_that_hangs_is_not_awaited(tmp_path: Path, monkeypatch: pytest.Mon
     tool.write_text(f"#!{sys.executable} -I\n{late}\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (tmp_path / ".beads").mkdir()
     monkeypatch.setattr(stop_decision, "GIT_SECONDS", 0.05)
-    assert stop_decision.git_says_dirty(str(tmp_path)) is False
+    assert stop_decision.git_says_dirty(str(tmp_path), time.monotonic() + 9) is False
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "held"),
+    [
+        ("blocks", "gone", True),
+        ("blocks", "tombstone", True),
+        ("blocks", "pinned", True),
+        ("blocks", "open", False),
+        ("blocks", "external:x", False),
+        ("waits-for", "gone", True),
+    ],
+)
+def test_only_a_target_that_is_there_and_open_blocks_a_bead(
+    kind: str, target: str, held: bool, project: Project
+) -> None:
+    others = [bead(each, status=each, assignee="") for each in ("tombstone", "pinned", "open")]
+    link = {"depends_on_id": target, "type": kind}
+    project.with_beads(bead("b-1", dependencies=[link]), *others)
+    project.keep(promise(status="verified"), "history")
+    assert ("b-1: do" in project.stop()) is held
+
+
+def beads_elsewhere(project: Project, folder: Path) -> Path:
+    project.keep(promise(status="verified"), "history")
+    folder.mkdir(parents=True)
+    (folder / "issues.jsonl").write_text(json.dumps(bead("b-1")))
+    return folder
+
+
+def test_beads_are_found_where_the_variable_says(project: Project) -> None:
+    there = beads_elsewhere(project, project.folder / "other" / "beads")
+    assert project.stop() == ""
+    assert "b-1" in project.stop(BEADS_DIR=str(there))
+
+
+def test_beads_are_found_behind_a_redirect(project: Project) -> None:
+    beads_elsewhere(project, project.folder / "other" / ".beads")
+    (project.folder / ".beads").mkdir()
+    (project.folder / ".beads" / "redirect").write_text("other/.beads\n")
+    assert "b-1" in project.stop()
+
+
+def test_beads_are_found_in_a_file_of_another_name(project: Project) -> None:
+    there = beads_elsewhere(project, project.folder / ".beads")
+    (there / "issues.jsonl").rename(there / "beads.jsonl")
+    assert project.stop() == ""
+    (there / "metadata.json").write_text('{"jsonl_export": "beads.jsonl"}')
+    assert "b-1" in project.stop()
+    (there / "metadata.json").write_text('{"jsonl_export": "../beads.jsonl"}')
+    assert project.stop() == ""
+
+
+def test_a_linked_worktree_has_the_beads_of_its_main_checkout(
+    project: Project, tmp_path: Path
+) -> None:
+    main = project.folder = tmp_path / "main"
+    main.mkdir()
+    project.git("init", "-q")
+    project.git("commit", "-q", "--allow-empty", "-m", "first")
+    tree = tmp_path / "tree"
+    project.git("worktree", "add", "-q", str(tree))
+    worktree = Project(tree)
+    beads_elsewhere(worktree, main / ".beads")
+    assert "b-1" in worktree.stop()
 
 
 # ---- the count
@@ -370,6 +468,18 @@ def test_after_the_last_block_it_lets_go_and_tells_people(project: Project) -> N
     assert "cs-promise --meet" in told["owed"]
 
 
+def test_a_second_escalation_keeps_when_the_first_was(project: Project) -> None:
+    project.keep(promise())
+    file = project.state / "escalations" / f"{SESSION}.json"
+    assert project.stop(ATTRACTOR_STOP_BLOCKS_MAX="0") == ""
+    first = json.loads(file.read_text())
+    file.write_text(json.dumps(first | {"at": "2026-01-01T00:00:00Z"}))
+    for times in (2, 3):
+        assert project.stop(ATTRACTOR_STOP_BLOCKS_MAX="0") == ""
+        told = json.loads(file.read_text())
+        assert (told["times"], told["first_at"]) == (times, "2026-01-01T00:00:00Z")
+
+
 def test_new_evidence_starts_the_count_anew(project: Project) -> None:
     project.keep(promise())
     assert all(project.stop(ATTRACTOR_STOP_BLOCKS_MAX="2") for _ in range(2))
@@ -384,6 +494,31 @@ def test_the_same_evidence_again_is_not_new(project: Project) -> None:
     project.stop()
     again = MET[0] | {"met_at": "later"}
     project.keep(promise(acceptance_criteria=[again, criterion(2)]))
+    project.stop()
+    assert project.counted()["blocks"] == 2
+
+
+def test_other_changes_are_no_new_evidence(project: Project) -> None:
+    checked = MET[0] | {"check": {"kind": "file", "sha256": "a" * 64}}
+    project.keep(promise(status="pending", acceptance_criteria=[checked]))
+    project.stop()
+    project.keep(promise(acceptance_criteria=[checked, criterion(2), criterion(3)]))
+    project.stop()
+    project.keep(promise("promise-2"))
+    project.keep("{" + SESSION, name="promise-3")
+    project.stop()
+    assert project.counted()["blocks"] == 3
+    checked["check"]["sha256"] = "b" * 64
+    project.keep(promise(acceptance_criteria=[checked, criterion(2), criterion(3)]))
+    project.stop()
+    assert project.counted()["blocks"] == 1
+
+
+def test_beads_that_change_are_no_new_evidence(project: Project) -> None:
+    file = project.with_beads(bead("b-1"))
+    project.keep(promise(status="verified"), "history")
+    project.stop()
+    file.write_text(file.read_text() + json.dumps(bead("b-2")) + "\n")
     project.stop()
     assert project.counted()["blocks"] == 2
 
@@ -425,6 +560,19 @@ def test_the_counter_says_in_which_process_the_session_lives(project: Project) -
     project.keep(promise())
     project.stop(CLAUDE_PID="4711")
     assert project.counted()["claude_pid"] == 4711
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there it costs nothing to find out")
+def test_the_counter_says_who_that_process_is_as_its_readers_understand_it(
+    project: Project,
+) -> None:
+    project.keep(promise())
+    project.stop(CLAUDE_PID=str(os.getpid()))
+    assert project.counted()["process"] == Owner.current().as_json()
+    gone = subprocess.Popen(["true"])
+    gone.wait(timeout=30)
+    project.stop(CLAUDE_PID=str(gone.pid))
+    assert "process" not in project.counted()
 
 
 # ---- never wedged
@@ -482,12 +630,31 @@ def test_bad_input_is_let_go(stdin: bytes, project: Project) -> None:
     assert project.run(stdin) == ""
 
 
-def test_more_than_a_mebibyte_of_input_is_an_error_once(project: Project) -> None:
+def test_an_event_of_more_than_a_mebibyte_holds_as_any_other(project: Project) -> None:
     project.keep(promise())
-    event = {"session_id": SESSION, "hook_event_name": "Stop", "x": "y" * (2 << 20)}
-    out = project.run(json.dumps(event).encode())
-    assert "JSONDecodeError" in json.loads(out)["reason"]
+    long = {"last_assistant_message": "y" * (2 << 20)}
+    assert ["promise-1" in project.stop(long) for _ in range(3)] == [True] * 3
+    assert project.counted()["blocks"] == 3
+    assert not (project.state / "hooks" / f"{SESSION}.failed").exists()
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        {"session_id": SESSION},
+        {"session_id": SESSION, "hook_event_name": "SubagentStop"},
+        {"session_id": SESSION, "hook_event_name": "Stop", "agent_id": "a1"},
+        {"session_id": SESSION, "x": '"hook_event_name":"Stop"'},
+        {"hook_event_name": "Stop"},
+    ],
+)
+def test_a_cut_event_that_is_not_certain_to_be_this_sessions_stop_is_let_go(
+    before: dict[str, str], project: Project
+) -> None:
+    project.keep(promise())
+    event = {**before, "last_assistant_message": "y" * (2 << 20)}
     assert project.run(json.dumps(event).encode()) == ""
+    assert os.listdir(project.state) == ["promises"]
 
 
 def test_a_session_id_that_is_only_quoted_in_a_message_is_nobodys(project: Project) -> None:
@@ -523,6 +690,27 @@ def test_when_time_runs_out_what_was_read_decides(
     monkeypatch.setattr(stop_hook.time, "monotonic", lambda: next(times))
     names = stop_hook.listed(f"{stop.state}/promises")
     assert list(stop.mentioning([SESSION.encode()], "promises", names)) == names[:2]
+
+
+def test_no_more_promises_are_read_than_can_be_parsed_in_time(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = len(json.dumps(promise("promise-0"), indent=2))
+    for number in range(5):
+        project.keep(promise(f"promise-{number}"))
+    project.keep(promise("promise-00", owner=OTHER))
+    monkeypatch.setitem(stop_hook.posix.environ, b"CLAUDE_PROJECT_DIR", bytes(project.folder))
+    monkeypatch.setattr(stop_hook, "PARSED_BYTES", 2 * size)
+    stop = stop_hook.Stop()
+    names = stop_hook.listed(f"{stop.state}/promises")
+    found = stop.mentioning([SESSION.encode()], "promises", names)
+    assert list(found) == ["promise-0.json", "promise-1.json"]
+
+
+def test_time_that_ran_out_ends_the_parsing_after_the_first() -> None:
+    files = {f"p-{n}.json": json.dumps(promise(f"p-{n}")).encode() for n in range(9)}
+    found, _ = stop_decision.owned(files, [SESSION], time.monotonic() - 1)
+    assert [each["id"] for each in found] == ["p-0"]
 
 
 def test_ten_thousand_promises_of_others_do_not_hide_one(project: Project) -> None:
