@@ -65,6 +65,9 @@ def test_a_distribution_that_owns_one_of_our_names_too_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     distribution(tmp_path, "django-guardian", "guardian/__init__.py", "guardian/models.py")
+    # From 3.12 on, a file counts only where it exists; without __init__.py it shadows nothing.
+    (tmp_path / "guardian").mkdir()
+    (tmp_path / "guardian" / "models.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
     (problem,) = tripwire.examine()
     assert problem.name == "guardian"
