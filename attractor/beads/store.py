@@ -23,7 +23,7 @@ from typing import Final, final
 
 from attractor.beads.lines import Lines, parse
 from attractor.errors import BusyError, InputError
-from signals.atomic import replace, storage_errors
+from signals.atomic import replace, storage_errors, sweep_drafts
 from signals.clock import Clock
 
 FOLDER: Final = ".beads"
@@ -58,7 +58,7 @@ class Store:
             lines = self.read()
             yield lines
             if lines.changed:
-                self._sweep()
+                sweep_drafts(self.path)
                 replace(self.path, lines.render())
 
     @contextlib.contextmanager
@@ -82,14 +82,6 @@ class Store:
                     fix=f"try again in a moment; `fuser {self.folder}` shows who it is",
                 )
             time.sleep(_POLL_SECONDS)
-
-    def _sweep(self) -> None:
-        """Remove the drafts of writers that were killed; we hold the lock, so they are dead."""
-        draft = re.compile(rf"\.{re.escape(os.path.basename(self.path))}\.[0-9a-f]{{8}}")
-        with contextlib.suppress(OSError):
-            for name in os.listdir(self.folder):
-                if draft.fullmatch(name):
-                    os.unlink(os.path.join(self.folder, name))
 
     @property
     def dolt(self) -> str:
