@@ -39,6 +39,7 @@ Layer = Annotated[str, Field(pattern=LAYER)]
 Stamp = Annotated[str, Field(pattern=STAMP)]
 Word = Annotated[str, Field(min_length=1)]
 Seconds = Annotated[int | float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
 
 
 class _Strict(BaseModel):
@@ -62,7 +63,32 @@ class NodePayload(Payload):
 
 
 @final
-class NeedsReview(NodePayload):
+class Usage(_Strict):
+    """What a node's sessions have used so far, in this attempt."""
+
+    sessions: Count = 0
+    turns: Count = 0
+    requests: Count = 0
+    input_tokens: Count = 0
+    output_tokens: Count = 0
+    cache_read_tokens: Count = 0
+    cache_creation_tokens: Count = 0
+    cost_usd: Annotated[int | float, Field(ge=0)] | None = None
+    """What the agent's program estimates; None where it says nothing."""
+    cooldowns: Count = 0
+    cooldown_seconds: Seconds = 0
+    models: dict[str, Count] | None = None
+    """Output tokens by model."""
+
+
+class _Measured(NodePayload):
+    """What a Runner says about its session, with what that session has used."""
+
+    usage: Usage | None = None
+
+
+@final
+class NeedsReview(_Measured):
     """The orchestrator says that a node's work is done; a claim, to be judged."""
 
     signal_type = "NEEDS_REVIEW"
@@ -89,16 +115,18 @@ class Violation(NodePayload):
 
 
 @final
-class OrchestratorStuck(NodePayload):
+class OrchestratorStuck(_Measured):
     """There is evidence that nothing moves."""
 
     signal_type = "ORCHESTRATOR_STUCK"
     duration_seconds: Seconds | None = None
     last_output: str | None = None
+    rung: Literal["ask", "interrupt", "restart", "hand back"] | None = None
+    """What the Runner does about it; on the last it waits for the Guardian."""
 
 
 @final
-class OrchestratorCrashed(NodePayload):
+class OrchestratorCrashed(_Measured):
     """The session has ended without finishing."""
 
     signal_type = "ORCHESTRATOR_CRASHED"
@@ -204,6 +232,8 @@ class AgentRegistered(_AgentPayload):
     """An agent has begun."""
 
     signal_type = "AGENT_REGISTERED"
+    blindness: str | None = None
+    """The wall between the agent and what it must not see: `bwrap`, `sandbox-exec`, `policy`."""
 
 
 @final
@@ -223,7 +253,7 @@ class AgentTerminated(_AgentPayload):
 
 
 @final
-class RunnerExited(NodePayload):
+class RunnerExited(_Measured):
     """A Runner has ended, and says why."""
 
     signal_type = "RUNNER_EXITED"

@@ -102,6 +102,46 @@ class RunLayout:
         """Return the record of the process that is the node's Runner."""
         return os.path.join(self.node(node_id), "owner.json")
 
+    def runner_lock(self, node_id: str) -> str:
+        """Return the lease of the node's one Runner."""
+        return os.path.join(self.node(node_id), "runner.lock")
+
+    def runner_state(self, node_id: str) -> str:
+        """Return what the node's Runner knows, so that another can go on."""
+        return os.path.join(self.node(node_id), "runner.json")
+
+    def timeline(self, node_id: str) -> str:
+        """Return what happened to the node's session, and what was decided."""
+        return os.path.join(self.node(node_id), "timeline.jsonl")
+
+    def session(self, node_id: str) -> str:
+        """Return the record of how the node's session is reached."""
+        return os.path.join(self.node(node_id), "session.json")
+
+    def launch(self, node_id: str) -> str:
+        """Return what the node's launcher starts; not visible to the session."""
+        return os.path.join(self.node(node_id), "launch.json")
+
+    def inbox(self, node_id: str) -> str:
+        """Return the folder with guidance for the session, which may only read it."""
+        return os.path.join(self.node(node_id), "inbox")
+
+    def brief(self, node_id: str) -> str:
+        """Return the folder with what the session is started with; it may only read it."""
+        return os.path.join(self.node(node_id), "brief")
+
+    def config(self, node_id: str) -> str:
+        """Return the private configuration of the node's session, in a rehearsal."""
+        return os.path.join(self.node(node_id), "config")
+
+    def home(self, node_id: str) -> str:
+        """Return the private home of the node's session, in a rehearsal."""
+        return os.path.join(self.node(node_id), "home")
+
+    def results(self, node_id: str) -> str:
+        """Return the folder with the answers of the Runner's own child processes."""
+        return os.path.join(self.node(node_id), "results")
+
     def evidence(self, node_id: str, attempt: int) -> str:
         """Return the folder with what was found when this attempt was judged."""
         return os.path.join(self.root, "evidence", escape(node_id), str(int(attempt)))
@@ -115,6 +155,11 @@ class RunLayout:
     def key(self) -> str:
         """The run's signing key."""
         return os.path.join(self.root, "key")
+
+    @property
+    def requests(self) -> str:
+        """The log of the scripted model, in a rehearsal."""
+        return os.path.join(self.root, "requests.jsonl")
 
     @property
     def final(self) -> str:

@@ -27,7 +27,16 @@ JSON = st.recursive(
     max_leaves=8,
 )
 NUMBERS = st.integers(0, 10**6)
-SPECIAL = {"options": JSON, "retry_count": NUMBERS, "duration_seconds": NUMBERS | st.floats(0, 1e9)}
+USAGE = st.fixed_dictionaries(
+    {"turns": NUMBERS}, optional={"cost_usd": st.floats(0, 1e9), "models": st.just({"m": 1})}
+)
+SPECIAL = {
+    "options": JSON,
+    "retry_count": NUMBERS,
+    "duration_seconds": NUMBERS | st.floats(0, 1e9),
+    "rung": st.sampled_from(["ask", "interrupt", "restart", "hand back"]),
+    "usage": USAGE,
+}
 
 
 @st.composite
