@@ -26,7 +26,7 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Final, Protocol, Self, cast, final
 
 from signals.atomic import StrPath
@@ -54,7 +54,7 @@ class _Source(Protocol):
         """Watch one more folder; OSError if it cannot be."""
         ...
 
-    def wait(self, seconds: float) -> bool | None:
+    def wait(self, seconds: float, also: Collection[int]) -> bool | None:
         """Return whether what came is of interest; None if nothing came for so long."""
         ...
 
@@ -87,12 +87,17 @@ class _Inotify:
         watch = _checked(self._c.inotify_add_watch(self._fd, os.fsencode(folder), mask))
         self._folders[watch] = folder
 
-    def wait(self, seconds: float) -> bool | None:
-        if not self._poll.poll(seconds * 1000):
-            return None
+    def wait(self, seconds: float, also: Collection[int]) -> bool | None:
+        for each in also:
+            self._poll.register(each, select.POLLIN)
+        ready = {fd for fd, _ in self._poll.poll(seconds * 1000)}
+        for each in also:
+            self._poll.unregister(each)
+        if self._fd not in ready:
+            return True if ready else None
         # Read before the caller lists: what comes during the listing, or did not fit into this
         # read, is still in the queue at the next wait.
-        return self._understand(os.read(self._fd, _READ_BYTES))
+        return self._understand(os.read(self._fd, _READ_BYTES)) or ready != {self._fd}
 
     def _understand(self, events: bytes) -> bool:
         of = self._c.InotifyConstants
@@ -159,7 +164,8 @@ class _Observed:
         watch = self._observer.schedule(self._wake, folder, event_filter=self._kinds)
         self._folders[folder] = watch, is_now
 
-    def wait(self, seconds: float) -> bool | None:
+    def wait(self, seconds: float, also: Collection[int]) -> bool | None:
+        del also  # here the slow tick alone finds them
         came = self._came.wait(seconds) or None
         # Cleared before the caller lists: what comes during the listing sets it again, and the
         # next wait returns at once.
@@ -196,9 +202,8 @@ class _Nothing:
     def add(self, folder: str) -> None:
         raise AssertionError(f"nobody watches {folder}")
 
-    def wait(self, seconds: float) -> bool | None:
-        time.sleep(seconds)
-        return None
+    def wait(self, seconds: float, also: Collection[int]) -> bool | None:
+        return bool(select.select(also, (), (), seconds)[0]) or None
 
     def gone(self) -> set[str]:
         return set()
@@ -248,17 +253,18 @@ class Watch:
         self._unwatched[self._folders[-1]] = "not yet watched"
         self._watch_what_is_not()
 
-    def wait(self, timeout_seconds: float | None = None) -> bool:
+    def wait(self, timeout_seconds: float | None = None, *, also: Collection[int] = ()) -> bool:
         """Sleep until there may be something to list, and then list, whatever this returns.
 
         True: an event came since the last wait. False: the timeout or the slow tick, whichever
-        is sooner; None means the slow tick alone.
+        is sooner; None means the slow tick alone. `also` are descriptors that wake when they
+        become readable, such as a pidfd; without inotify they may wait for the slow tick.
         """
         seconds = self._slow_seconds
         if timeout_seconds is not None:
             seconds = min(seconds, max(timeout_seconds, 0.0))
         deadline = self._clock.monotonic() + seconds
-        while (woken := self._source.wait(seconds)) is False:
+        while (woken := self._source.wait(seconds, also)) is False:
             seconds = max(deadline - self._clock.monotonic(), 0.0)
         self._unwatched |= dict.fromkeys(self._source.gone(), "the folder is gone")
         # Before the caller lists, so that nothing falls between the listing and the new watch.

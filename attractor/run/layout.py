@@ -138,6 +138,14 @@ class RunLayout:
         """Return the private home of the node's session, in a rehearsal."""
         return os.path.join(self.node(node_id), "home")
 
+    def refs(self, node_id: str) -> str:
+        """Return the folder that the session sees in place of the run's branches."""
+        return os.path.join(self.node(node_id), "refs")
+
+    def reflogs(self, node_id: str) -> str:
+        """Return the same for the logs of the run's branches."""
+        return os.path.join(self.node(node_id), "reflogs")
+
     def results(self, node_id: str) -> str:
         """Return the folder with the answers of the Runner's own child processes."""
         return os.path.join(self.node(node_id), "results")

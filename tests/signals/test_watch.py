@@ -339,9 +339,9 @@ def test_uninteresting_events_do_not_lengthen_the_wait(
 
     waits, real = [], module._Inotify.wait
 
-    def spy(source: Any, seconds: float) -> bool | None:
+    def spy(source: Any, seconds: float, also: Any) -> bool | None:
         waits.append(seconds)
-        return real(source, seconds)
+        return real(source, seconds, also)
 
     monkeypatch.setattr(module._Inotify, "wait", spy)
     with Watch([box], slow_seconds=1.5, clock=Clock()) as sleeping:
@@ -360,3 +360,16 @@ def test_a_watch_that_ended_has_nothing_left_open(box: Path) -> None:
             assert sleeping.wait() is True
         assert "the watch has ended" in sleeping.degraded
     assert len(os.listdir("/dev/fd")) == before
+
+
+@linux
+def test_a_readable_descriptor_wakes_and_an_unreadable_one_does_not(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    with Watch([tmp_path], slow_seconds=30) as watch:
+        assert watch.wait(0.01, also=[reader]) is False
+        os.write(writer, b"x")
+        assert watch.wait(30, also=[reader]) is True
+        # It is watched for one wait only.
+        assert watch.wait(0.01) is False
+    os.close(reader)
+    os.close(writer)
