@@ -7,7 +7,8 @@ appear as strings here only, so that `attractor.cli` never imports `guardian` or
 A tool gets a session of its own, so it cannot ask on our terminal, and what is left of its process
 group is killed when it has ended or we stop waiting for it, for whatever reason; a SIGTERM that
 nothing handles becomes an exit with 143 after that. What it says is bounded. Not guaranteed:
-a descendant that left the group on purpose lives on, and so does a tool whose parent was SIGKILLed.
+a descendant that left the group on purpose lives on, and so does a tool whose parent was SIGKILLed,
+unless it was started by `run_leashed`.
 """
 
 from __future__ import annotations
@@ -23,12 +24,24 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import IO, Literal, NamedTuple, Self, final
+from typing import IO, Literal, NamedTuple, NoReturn, Self, final
 
 from attractor.errors import ToolError
+from attractor.leash import on_leash
 from signals.clock import Clock, SystemClock
 
-OwnModule = Literal["attractor", "guardian", "runner"]
+OwnModule = Literal[
+    "attractor",
+    "attractor.agents",
+    "attractor.agents.claude_sdk",
+    "attractor.promise",
+    "guardian",
+    "runner",
+    "runner.checks",
+]
+
+OwnProcess = subprocess.Popen[bytes]
+TimeoutExpired = subprocess.TimeoutExpired
 
 _TAIL_BYTES = 2_000
 _CHUNK_BYTES = 65_536
@@ -41,6 +54,36 @@ _INSTALL = {"dot": "graphviz", "bwrap": "bubblewrap"}
 def own_command(module: OwnModule, *arguments: str) -> list[str]:
     """Return the argv that starts one of our own processes, safe from the working directory."""
     return [sys.executable, "-I", "-m", module, *arguments]
+
+
+def start_own(
+    module: OwnModule, *arguments: str, log: str, cwd: str, env: Mapping[str, str]
+) -> OwnProcess:
+    """Start one of our own processes in a session of its own, so that it outlives this one.
+
+    It has no input, this environment and no other, and what it says is appended to `log`.
+    """
+    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        return subprocess.Popen(
+            own_command(module, *arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=fd,
+            stderr=fd,
+            cwd=cwd,
+            env=env,
+            start_new_session=True,
+        )
+    finally:
+        os.close(fd)
+
+
+def become(argv: Sequence[str], env: Mapping[str, str]) -> NoReturn:
+    """Replace this process by an outside program, which has the terminal from then on."""
+    path = _find(argv[0], env)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(path, [path, *argv[1:]], env)
 
 
 def install_hint(tool: str) -> str:
@@ -76,6 +119,54 @@ def run_tool(
     return bytes(talk.stdout)
 
 
+class Ended(NamedTuple):
+    """How a program ended whose failure is an answer, too."""
+
+    status: int | None
+    """Its exit status, negative for a signal; None when it was stopped."""
+    stdout: bytes
+    stderr: str
+    """The last that it said there."""
+    overflowed: bool
+    """It was stopped because it said too much."""
+
+
+def run_leashed(
+    argv: Sequence[str],
+    *,
+    timeout_seconds: float,
+    stdin: bytes = b"",
+    cwd: str | None = None,
+    env: Mapping[str, str] | None = None,
+    max_output_bytes: int = 64 * 1024 * 1024,
+) -> Ended:
+    """Run a program to its end or its deadline; its group never outlives this process.
+
+    Only one that is missing or cannot be started is a ToolError.
+    """
+    talk = _Talk(stdin, max_output_bytes)
+    return talk.ended(_run(argv, cwd, env, talk, timeout_seconds, leashed=True))
+
+
+def run_to_end(
+    argv: Sequence[str],
+    *,
+    timeout_seconds: float,
+    lock: int | None = None,
+    stdin: bytes = b"",
+    cwd: str | None = None,
+    env: Mapping[str, str] | None = None,
+    max_output_bytes: int = 64 * 1024 * 1024,
+) -> Ended:
+    """Run a program to its end or its deadline; only one that cannot be started is a ToolError.
+
+    It inherits the locked file `lock`, so where it outlives this process, the lock does, too.
+    """
+    talk = _Talk(stdin, max_output_bytes)
+    inherited = () if lock is None else (lock,)
+    return talk.ended(_run(argv, cwd, env, talk, timeout_seconds, inherited=inherited))
+
+
 class Ran(NamedTuple):
     """How a shell command ended."""
 
@@ -104,10 +195,15 @@ def _run(
     env: Mapping[str, str] | None,
     talk: _Talk,
     timeout_seconds: float,
+    *,
+    leashed: bool = False,
+    inherited: Sequence[int] = (),
 ) -> int | None:
     """Return the exit status; None for one that was stopped. Nothing of its group is left."""
-    with _Termination() as termination:
-        child = _start(argv, cwd, env)
+    with contextlib.ExitStack() as held, _Termination() as termination:
+        if leashed:
+            argv, inherited = on_leash([_find(argv[0], env), *argv[1:]], held)
+        child = _start(argv, cwd, env, inherited)
         try:
             try:
                 termination.arm()
@@ -176,7 +272,10 @@ def _find(tool: str, env: Mapping[str, str] | None) -> str:
 
 
 def _start(
-    argv: Sequence[str], cwd: str | None, env: Mapping[str, str] | None
+    argv: Sequence[str],
+    cwd: str | None,
+    env: Mapping[str, str] | None,
+    inherited: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     pipe = subprocess.PIPE
     try:
@@ -188,6 +287,7 @@ def _start(
             cwd=cwd,
             env=env,
             bufsize=0,
+            pass_fds=inherited,
             start_new_session=True,
         )
     except OSError as error:
@@ -234,6 +334,11 @@ class _Talk:
         self._unsent = memoryview(stdin)
         self._limit = limit
         self._tail_only = tail_only
+
+    def ended(self, status: int | None) -> Ended:
+        """Return what was said, and how it ended."""
+        said = self.stderr.decode("utf-8", "replace").strip()
+        return Ended(status, bytes(self.stdout), said, self.overflowed)
 
     def until_end(
         self, child: subprocess.Popen[bytes], timeout_seconds: float, clock: Clock

@@ -1,7 +1,7 @@
 """`./dev bench [ROW...]`: the benchmarks, each a ratio against a floor or a peer in the same run.
 
 A ROW is the name of a file here without `rows_`: pipeline, ready, signals, journal, start,
-hooks.
+hooks, runner.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import platform
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ROWS = ("pipeline", "ready", "signals", "journal", "start", "hooks")
+ROWS = ("pipeline", "ready", "signals", "journal", "start", "hooks", "runner")
 
 
 def main() -> int:

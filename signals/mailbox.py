@@ -41,7 +41,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import json
 import os
 import stat
@@ -355,6 +354,8 @@ def _short(name: str) -> str:
     raw = os.fsencode(name)
     if len(raw) <= _LONGEST_NAME_BYTES:
         return name
+    import hashlib  # for such names only: it brings OpenSSL, 3.5 MB
+
     return hashlib.sha256(raw).hexdigest()[:32] + SUFFIX
 
 

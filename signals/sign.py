@@ -9,7 +9,6 @@ cannot read the key file.
 from __future__ import annotations
 
 import errno
-import hmac
 import json
 import os
 import stat
@@ -93,6 +92,8 @@ def mac(key: bytes, body: Mapping[str, Any]) -> str:
     """Return the signature of a body; ValueError when it is not JSON."""
     signed = dict(body)
     signed.pop("mac", None)
+    import hmac  # with it comes OpenSSL, 3.5 MB: only for who signs or verifies
+
     return hmac.digest(key, _CANONICAL.encode(signed).encode("ascii"), "sha256").hex()
 
 
@@ -101,6 +102,8 @@ def verify(key: bytes, body: Mapping[str, Any]) -> bool:
     claimed = body.get("mac")
     if not isinstance(claimed, str) or len(claimed) != _MAC_CHARACTERS or not claimed.isascii():
         return False
+    import hmac
+
     try:
         return hmac.compare_digest(mac(key, body), claimed)
     except ValueError:

@@ -25,7 +25,6 @@ import select
 import struct
 import sys
 import threading
-import time
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Final, Protocol, Self, cast, final
 

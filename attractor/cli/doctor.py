@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shlex
 import shutil
 import sys
@@ -21,10 +20,10 @@ from typing import Final, final
 
 import click
 
-from attractor import tripwire
+from attractor import git, tools, tripwire
 from attractor.cli.output import dump, json_option, say
 from attractor.errors import StorageError, ToolError
-from attractor.spawn import run_tool
+from attractor.spawn import install_hint
 from signals import atomic
 from signals.clock import Clock, SystemClock, iso
 
@@ -35,7 +34,6 @@ _MAX_SKEW_SECONDS: Final = 5.0
 _FEW_INOTIFY_INSTANCES: Final = 16
 _PROC_INOTIFY: Final = "/proc/sys/fs/inotify/max_user_instances"
 _STATE_FOLDER: Final = os.path.join(".claude", "attractor")
-_VERSION: Final = re.compile(r"(?:version|tmux|bubblewrap) (\d[\w.]*)")
 
 
 class Level(Enum):
@@ -103,36 +101,32 @@ def _installation() -> Iterator[Check]:
         yield Check("isolation", Level.OK, "processes started with `python -I` find the same files")
 
 
-def _tool(name: str, without: str, *argv: str, stdin: bytes = b"") -> Callable[[], Iterator[Check]]:
+def _tool(
+    name: str, without: str, *argv: str, stdin: bytes = b"", oldest: tuple[int, ...] = ()
+) -> Callable[[], Iterator[Check]]:
     def examine() -> Iterator[Check]:
         try:
-            said = run_tool([name, *argv], timeout_seconds=_TOOL_SECONDS, stdin=stdin)
+            version = tools.version(name, *argv, stdin=stdin, seconds=_TOOL_SECONDS)
         except ToolError as error:
             message = f"{error.problem}; without it {without}"
             yield Check(name, Level.WARN, message, error.fix)
             return
-        version = _VERSION.search(said.decode("utf-8", "replace"))
-        yield Check(name, Level.OK, version.group(1) if version else "works")
+        if tools.older(version, oldest):
+            message = f"{version} is older than {tools.written(oldest)}; without that {without}"
+            yield Check(name, Level.WARN, message, f"update it: {install_hint(name)}")
+            return
+        yield Check(name, Level.OK, version or "works")
 
     return examine
 
 
 def _sandbox() -> Iterator[Check]:
-    without = "an agent is kept from the rubric by rules and hooks only"
-    if sys.platform == "darwin":
-        profile = "(version 1)(allow default)"
-        yield from _tool("sandbox-exec", without, "-p", profile, "/usr/bin/true")()
-        return
-    found = list(_tool("bwrap", without, "--version")())
-    if found[0].level is Level.OK:
-        try:
-            # Installed is not enough: the kernel may refuse user namespaces.
-            run_tool(["bwrap", "--ro-bind", "/", "/", "true"], timeout_seconds=_TOOL_SECONDS)
-        except ToolError as error:
-            fix = "allow unprivileged user namespaces on this machine"
-            message = f"it cannot make a sandbox here ({error.problem}); without it {without}"
-            found = [Check("bwrap", Level.WARN, message, fix)]
-    yield from found
+    name = "sandbox-exec" if sys.platform == "darwin" else "bwrap"
+    try:
+        yield Check(name, Level.OK, tools.try_sandbox(_TOOL_SECONDS) or "works")
+    except ToolError as error:
+        message = f"{error.problem}; without it an agent is kept from the rubric by rules and hooks"
+        yield Check(name, Level.WARN, f"{message} only", error.fix)
 
 
 def _claude() -> Iterator[Check]:
@@ -265,8 +259,8 @@ def _clock(clock: Clock, written_ns: int) -> Check:
 _EXAMINATIONS: Final[tuple[Callable[[], Iterator[Check]], ...]] = (
     _python,
     _installation,
-    _tool("git", "no worktree can be made for a node", "--version"),
-    _tool("tmux", "no orchestrator can run", "-V"),
+    _tool("git", "no worktree can be made for a node", "--version", oldest=git.OLDEST),
+    _tool("tmux", "no orchestrator can run", "-V", oldest=tools.TMUX_OLDEST),
     _sandbox,
     # `dot -V` speaks on stderr; a drawing names its version too, and proves that dot works.
     _tool("dot", "`attractor render` cannot draw", "-Tsvg", stdin=b"digraph { a }"),

@@ -14,21 +14,26 @@ from attractor.cli.output import guard
 
 # verb -> (module, attribute, one line for the overview)
 VERBS: dict[str, tuple[str, str, str]] = {
+    "attach": ("attach", "attach", "Show the session of a node in this terminal."),
     "bd": ("bd", "bd", "Keep beads: issues in .beads/, compatible with bd."),
     "checkpoint": ("checkpoint", "checkpoint", "Save, list and restore the states of a pipeline."),
+    "config": ("config", "config", "Show the settings, and where each came from."),
     "doctor": ("doctor", "doctor", "Check this installation and the tools it needs."),
     "edge": ("edge", "edge", "List, add and remove the edges of a pipeline."),
     "hooks": ("hooks", "hooks", "Print the hooks for one session."),
     "init": ("init", "init", "Install the Stop hook into a project."),
     "journal": ("journal", "journal", "Show and verify the journal of a pipeline."),
     "lint": ("lint", "lint", "Check a pipeline against every rule."),
+    "logs": ("logs", "logs", "Show what happened to the session of a node."),
     "new": ("new", "new", "Write a commented template pipeline."),
     "node": ("node", "node", "List, add, remove and modify the nodes of a pipeline."),
+    "nudge": ("nudge", "nudge", "Say something to the session of a node."),
     "parse": ("parse", "parse", "Print a pipeline as it is understood."),
     "rehearse": ("rehearse", "rehearse", "Serve a scripted model for the real Claude Code."),
     "render": ("render", "render", "Draw a pipeline as SVG, in the colours of its states."),
     "signal": ("signal", "signal", "Send, list, read, await and follow signals."),
     "status": ("status", "status", "Show the states of a pipeline's nodes."),
+    "stop": ("stop", "stop", "End the session of a node and its Runner."),
     "transition": ("transition", "transition", "Move a node to another state, on the record."),
     "validate": ("lint", "lint", "The same as lint."),
 }

@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 from attractor.cli.output import dump, json_option, say
+from attractor.cli.rehearse_node import node
 
 _STOPS: Final = (posix_signals.SIGINT, posix_signals.SIGTERM)
 
@@ -46,3 +47,6 @@ def serve(script: str, *, port: int, log: str | None, as_json: bool) -> None:
             posix_signals.sigwait(_STOPS)
     finally:
         posix_signals.pthread_sigmask(posix_signals.SIG_SETMASK, before)
+
+
+rehearse.add_command(node)

@@ -2,27 +2,28 @@
 
 The environment is made from nothing: only what is listed here goes in, so that no login, proxy or
 endpoint of the user's can lead a rehearsal to a real API. An address that is not loopback is
-refused. Not covered: a project's own settings files, whose `env` beats the process environment;
-give the session `settings()` by `--settings`, which beats theirs.
+refused. A project's settings files beat the environment; `settings()`, given by `--settings`, beats
+those, and only what a machine's administrator has set beats that: `refuse_real` looks at all of
+them before anything starts. Not covered: settings that a device management profile or the Windows
+registry holds, and a `claude` that is not the real one.
 """
 
 from __future__ import annotations
 
-import importlib.util
+import glob
 import ipaddress
 import json
 import os
 import re
-import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from attractor.errors import InputError
-from attractor.rehearsal.turn import MAIN
+from attractor.rehearsal.headers import Asker
 from signals import atomic
 
-_ROLE: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_NOBODY: Final = Asker()
 _KEPT: Final = ("LANG", "LC_ALL", "TERM", "TZ")
 # Each of these can lead a request elsewhere, or carry a login.
 _FORBIDDEN: Final = re.compile(
@@ -30,8 +31,39 @@ _FORBIDDEN: Final = re.compile(
     r"|AWS_.*|GOOGLE_.*|AZURE_.*|.*_PROXY|HOME|NODE_OPTIONS|BUN_OPTIONS",
     re.IGNORECASE,
 )
+# The same, where it stands in a settings file; a region or a profile alone leads nowhere.
+_LEADS_AWAY: Final = re.compile(
+    r"ANTHROPIC_(?!(DEFAULT_\w+_|SMALL_FAST_)?MODEL(_|$)|BETAS$|LOG$).*|CLAUDE_CODE_USE_.*"
+    r"|CLAUDE_CODE_\w*(URL|PROXY|GATEWAY|OAUTH|HOST|SDK)\w*|CLAUDE_CONFIG_DIR|(?!NO_)\w+_PROXY"
+    r"|NODE_OPTIONS|BUN_OPTIONS",
+    re.IGNORECASE,
+)
+_CLOUDS: Final = "BEDROCK VERTEX FOUNDRY ANTHROPIC_AWS ANTHROPIC_GOOGLE_CLOUD MANTLE GATEWAY"
+_PROXIES: Final = "API_BASE_URL PROXY_URL HTTP_PROXY HTTPS_PROXY"
+# Empty is off, and in our settings beats what the project's say.
+_EMPTIED: Final = dict.fromkeys(
+    [
+        *(f"CLAUDE_CODE_USE_{cloud}" for cloud in _CLOUDS.split()),
+        *(f"CLAUDE_CODE_{name}" for name in _PROXIES.split()),
+        *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"),
+        *("ANTHROPIC_API_KEY", "ANTHROPIC_UNIX_SOCKET"),
+    ],
+    "",
+)
+_LOGIN: Final = "rehearsal"
+_OURS: Final = {
+    "ANTHROPIC_BASE_URL",
+    "ANTHROPIC_AUTH_TOKEN",
+    "ANTHROPIC_CUSTOM_HEADERS",
+    "CLAUDE_CONFIG_DIR",
+}
+_OFF: Final = ("", "0", "false", "none")
+_HELPER: Final = "apiKeyHelper"
+_FORCED: Final = (_HELPER, "forceLoginMethod", "forceLoginOrgUUID")
+MANAGED: Final = ("/etc/claude-code", "/Library/Application Support/ClaudeCode")
+_MOST_BYTES: Final = 2 * 1024 * 1024
 _FIXED: Final = {
-    "ANTHROPIC_AUTH_TOKEN": "rehearsal",
+    "ANTHROPIC_AUTH_TOKEN": _LOGIN,
     "CLAUDE_CODE_DISABLE_ALTERNATE_SCREEN": "1",
     "CLAUDE_CODE_DISABLE_FEEDBACK_SURVEY": "1",
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
@@ -47,26 +79,26 @@ def rehearsal_environment(
     home: str,
     config_dir: str,
     *,
-    role: str = MAIN,
+    asker: Asker = _NOBODY,
     path: str | None = None,
     extra: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Return the whole environment of a `claude` that talks to the scripted model at `base_url`."""
+    """Return the whole environment of a `claude` that talks to the scripted model at `base_url`.
+
+    For whom it asks travels in the headers of its requests.
+    """
     _check_loopback(base_url)
-    if not _ROLE.fullmatch(role):
-        fix = "use letters, digits and . _ : - only"
-        raise InputError(f"{role!r} cannot be the name of a role", fix=fix)
     more = dict(extra or {})
     for name in more:
         if _FORBIDDEN.fullmatch(name):
-            problem = f"{name} could lead a rehearsal away from the scripted model"
-            raise InputError(problem, fix="leave it out of the environment")
+            raise _away(name, "the session's environment", "leave it out")
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     made = {
         **kept,
+        **_EMPTIED,
         **_FIXED,
         "ANTHROPIC_BASE_URL": base_url,
-        "ANTHROPIC_CUSTOM_HEADERS": f"x-attractor-role: {role}",
+        "ANTHROPIC_CUSTOM_HEADERS": asker.headers(),
         "CLAUDE_CONFIG_DIR": config_dir,
         "HOME": home,
         "PATH": os.environ.get("PATH", os.defpath) if path is None else path,
@@ -76,15 +108,48 @@ def rehearsal_environment(
     return made | more
 
 
-def settings(base_url: str) -> dict[str, Any]:
+def settings(base_url: str, asker: Asker = _NOBODY) -> dict[str, Any]:
     """Return what `claude --settings` should say, so that no project's settings lead elsewhere."""
     _check_loopback(base_url)
-    env = {"ANTHROPIC_BASE_URL": base_url, "ANTHROPIC_AUTH_TOKEN": _FIXED["ANTHROPIC_AUTH_TOKEN"]}
+    env = {
+        **_EMPTIED,
+        "ANTHROPIC_BASE_URL": base_url,
+        "ANTHROPIC_AUTH_TOKEN": _LOGIN,
+        "ANTHROPIC_CUSTOM_HEADERS": asker.headers(),
+    }
     return {
         "env": env,
+        _HELPER: "",
         "permissions": {"deny": ["WebFetch", "WebSearch"]},
         "skipDangerousModePermissionPrompt": True,
     }
+
+
+def refuse_real(
+    environ: Mapping[str, str],
+    given: Mapping[str, Any],
+    folders: Iterable[str],
+    managed: Iterable[str] = MANAGED,
+) -> None:
+    """Raise InputError if a `claude` that is started so could reach a real API.
+
+    `environ` is its whole environment, `given` what it gets by `--settings`, `folders` are those
+    whose `.claude` it reads: the checkout and the worktree.
+    """
+    ours = given.get("env", {})
+    _check_session("the session's environment", environ)
+    _check_session("the session's settings", ours)
+    if environ["ANTHROPIC_BASE_URL"] != ours["ANTHROPIC_BASE_URL"]:
+        raise _away("ANTHROPIC_BASE_URL", "the session's settings", "give both the same address")
+    fix = "remove it while you rehearse"
+    for folder in folders:
+        for name in ("settings.json", "settings.local.json"):
+            _check_file(os.path.join(folder, ".claude", name), {*ours, *given}, fix)
+    fix = "it beats all that a rehearsal can say: ask your administrator, or rehearse elsewhere"
+    for folder in managed:
+        _check_file(os.path.join(folder, "managed-settings.json"), (), fix)
+        for path in sorted(glob.glob(f"{glob.escape(folder)}/managed-settings.d/*")):
+            _check_file(path, (), fix)
 
 
 def seed_config(config_dir: str, project: str) -> None:
@@ -108,17 +173,53 @@ def seed_config(config_dir: str, project: str) -> None:
     _write(path, state)
 
 
-def find_claude() -> str | None:
-    """Return the Claude Code inside claude-agent-sdk, else the one on PATH, else nothing.
+def _check_session(name: str, env: Mapping[str, Any]) -> None:
+    """Refuse variables of the session's own that lead away."""
+    _check_loopback(env.get("ANTHROPIC_BASE_URL", ""))
+    if env.get("ANTHROPIC_AUTH_TOKEN") != _LOGIN:
+        fix = f"make it {_LOGIN!r}, with which nobody else answers on this machine either"
+        raise InputError("ANTHROPIC_AUTH_TOKEN is no rehearsal's", where=name, fix=fix)
+    for key in sorted(env.keys() - _OURS):
+        if _leads_away(key, env[key]):
+            raise _away(key, name, "leave it out: a rehearsal needs no login and no endpoint")
 
-    The bundled one comes first, because its version is known. The SDK is not imported.
-    """
-    spec = importlib.util.find_spec("claude_agent_sdk")
-    if spec and spec.origin:
-        bundled = os.path.join(os.path.dirname(spec.origin), "_bundled", "claude")
-        if os.access(bundled, os.X_OK):
-            return bundled
-    return shutil.which("claude")
+
+def _check_file(path: str, beaten: Collection[str], fix: str) -> None:
+    """Refuse a settings file in which anything leads away that is not beaten."""
+    said = _settings_in(path)
+    env = said.get("env")
+    for name, value in env.items() if isinstance(env, dict) else ():
+        if name not in beaten and _leads_away(name, value):
+            raise _away(f"{name} in its `env`", path, fix)
+    for key in _FORCED:
+        if key not in beaten and said.get(key):
+            raise _away(key, path, fix)
+
+
+def _settings_in(path: str) -> dict[str, Any]:
+    try:
+        # Not blocking: a named pipe without a writer must not hang us.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:
+            data = file.read(_MOST_BYTES + 1) or b""
+        said = json.loads(data.decode("utf-8-sig")) if len(data) <= _MOST_BYTES else None
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        fix = "make it a JSON object that can be read, or remove it while you rehearse"
+        raise InputError("these settings cannot be checked", where=path, fix=fix)
+    return said
+
+
+def _leads_away(name: str, value: object) -> bool:
+    return bool(_LEADS_AWAY.fullmatch(name)) and str(value).strip().lower() not in _OFF
+
+
+def _away(what: str, where: str, fix: str) -> InputError:
+    problem = f"{what} could lead a rehearsal away from the scripted model"
+    return InputError(problem, where=where, fix=fix)
 
 
 def _write(path: str, value: object) -> None:

@@ -8,6 +8,7 @@ own envelope.
 from __future__ import annotations
 
 import contextlib
+import selectors
 import socket
 import sys
 import threading
@@ -35,8 +36,10 @@ class Listener(ThreadingHTTPServer):
     daemon_threads = True  # a program that crashes must not hang here
     block_on_close = False  # `close` waits itself, after it has woken them
 
-    def __init__(self, port: int, answer: Answer) -> None:
+    def __init__(self, port: int, answer: Answer, monotonic: Callable[[], float]) -> None:
         self.answer = answer
+        self.monotonic = monotonic
+        self.closing = threading.Event()
         self._open: dict[_Connection, threading.Thread] = {}
         self._lock = threading.Lock()
         super().__init__((LOOPBACK, port), _Handler)
@@ -50,6 +53,7 @@ class Listener(ThreadingHTTPServer):
 
     def close(self) -> None:
         """Stop listening, end every connection, and wait until their threads are gone."""
+        self.closing.set()
         if self._thread.is_alive():
             self.shutdown()
             self._thread.join(_JOIN_SECONDS)
@@ -85,6 +89,7 @@ class Listener(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = _IDLE_SECONDS
+    disable_nagle_algorithm = True  # a slow stream's parts leave when they are written
     server: Listener
 
     def do_POST(self) -> None:
@@ -118,12 +123,37 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(self.server.answer(self.command, self.path, headers, body))
 
     def _send(self, made: Reply) -> None:
+        if self._gone_within(made.wait_seconds) or made.status == reply.NO_ANSWER:
+            self.close_connection = True
+            return
+        self._send_head(made)
+        for at, part in enumerate(made.parts if self.command != "HEAD" else ()):
+            if at and self._gone_within(made.pause_seconds):
+                self.close_connection = True
+                return
+            self.wfile.write(part)
+
+    def _send_head(self, made: Reply) -> None:
+        self.close_connection |= made.cut
+        length = sum(map(len, made.parts)) + made.cut  # one byte that never comes
         self.send_response(made.status)
-        head = {"content-type": made.content_type, "content-length": str(len(made.body))}
+        head = {"content-type": made.content_type, "content-length": str(length)}
         for key, value in (head | dict(made.headers)).items():
             self.send_header(key, value)
-        if self.close_connection:
+        if self.close_connection and not made.cut:
             self.send_header("connection", "close")
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(made.body)
+
+    def _gone_within(self, seconds: float) -> bool:
+        """Wait, and return early and true when the client hangs up, or `close` does."""
+        if not seconds:
+            return False
+        with selectors.DefaultSelector() as said:
+            said.register(self.connection, selectors.EVENT_READ)
+            began = self.server.monotonic()
+            if not said.select(seconds):
+                return False
+        if not self.connection.recv(1, socket.MSG_PEEK):
+            return True
+        # It has sent more, which is not looked at before its time.
+        return self.server.closing.wait(began + seconds - self.server.monotonic())

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, final
 
-from attractor.rehearsal.turn import Block, Failure, Text
+from attractor.rehearsal.turn import Cut, Failure, Pace, Text, Thinking, ToolCall, Turn
 
+NO_ANSWER: Final = 0
 _BYTES_A_TOKEN: Final = 4
 _PIECE: Final = 200  # characters in one delta
 _ERRORS: Final = {
@@ -33,42 +34,59 @@ _ERRORS: Final = {
     529: ("overloaded_error", "Overloaded"),
 }
 _MODELS: Final = ("claude-opus-4-5", "claude-sonnet-5", "claude-haiku-4-5")
+_DELTAS: Final = {
+    "text": ("text_delta", "text"),
+    "thinking": ("thinking_delta", "thinking"),
+    "tool_use": ("input_json_delta", "partial_json"),
+}
+_STREAMED: Final = {"text", "thinking", "signature", "input"}  # empty where their block begins
+
+_Event = tuple[str, dict[str, Any]]
 
 
 @final
 @dataclass(frozen=True)
 class Reply:
-    """One HTTP answer."""
+    """One HTTP answer: its body in the parts in which it is sent, with a pause before each."""
 
     status: int
-    body: bytes
+    parts: tuple[bytes, ...]
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
+    wait_seconds: float = 0.0  # before anything is sent
+    pause_seconds: float = 0.0  # between the parts
+    cut: bool = False  # more is promised than comes
 
 
 def as_json(value: object, status: int = 200) -> Reply:
     """Return an answer that carries a JSON document."""
-    return Reply(status, json.dumps(value).encode())
+    return Reply(status, (json.dumps(value).encode(),))
+
+
+def nothing(wait_seconds: float) -> Reply:
+    """Return no answer at all: the connection ends, some time later."""
+    return Reply(NO_ANSWER, (), wait_seconds=wait_seconds, cut=True)
 
 
 def error(status: int, message: str, request_id: str) -> Reply:
     """Return an error in the API's envelope."""
-    kind, usual = _ERRORS[status]
-    said = {"type": kind, "message": message or usual}
+    said = _error(status, message)
     return as_json({"type": "error", "error": said, "request_id": request_id}, status)
 
 
-def failure(scripted: Failure, request_id: str, *, now: str) -> Reply:
+def failure(scripted: Failure, request_id: str, *, reset: str) -> Reply:
     """Return the error that a script asks for; a rate limit comes with its headers."""
-    made = error(scripted.status, scripted.message, request_id)
     headers = {}
     if scripted.retry_after is not None:
         headers["retry-after"] = str(scripted.retry_after)
+    if not scripted.retried:
+        headers["x-should-retry"] = "false"
     if scripted.status == 429:  # noqa: PLR2004 - the number is the name
         for what in ("requests", "tokens", "input-tokens", "output-tokens"):
-            for key, value in (("limit", "1000"), ("remaining", "0"), ("reset", now)):
+            for key, value in (("limit", "1000"), ("remaining", "0"), ("reset", reset)):
                 headers[f"anthropic-ratelimit-{what}-{key}"] = value
-    return Reply(made.status, made.body, headers=headers)
+    made = error(scripted.status, scripted.message, request_id)
+    return replace(made, headers=headers, wait_seconds=scripted.wait_seconds)
 
 
 def models() -> Reply:
@@ -91,80 +109,148 @@ def count(body: bytes) -> Reply:
     return as_json({"input_tokens": _tokens(body)})
 
 
-def message(blocks: Sequence[Block], *, model: str, body: bytes, stream: bool) -> Reply:
-    """Return an assistant message that answers a request, at once or as an event stream."""
+def message(
+    turn: Turn, *, model: str, body: bytes, stream: bool, broken: Cut | Failure | None = None
+) -> Reply:
+    """Return the message that answers a request, at once or as an event stream.
+
+    What breaks it ends it after so many characters: an error event, or nothing more at all.
+    """
+    whole = _message(turn, model, body)
+    wait = broken.wait_seconds if broken else turn.wait_seconds
+    if not stream:
+        made = as_json(whole)
+        if isinstance(broken, Cut):
+            made = replace(made, parts=(made.parts[0][: broken.after],), cut=True)
+        return replace(made, wait_seconds=wait + _streaming_seconds(whole, turn.pace))
+    events = _events(whole, turn.pace.characters if turn.pace else _PIECE)
+    if broken:
+        events = _ended(events, broken)
+    return Reply(
+        200,
+        tuple(_parts(events, one_by_one=turn.pace is not None)),
+        "text/event-stream",
+        wait_seconds=wait,
+        pause_seconds=turn.pace.seconds if turn.pace else 0.0,
+        cut=isinstance(broken, Cut),
+    )
+
+
+def _error(status: int, message: str) -> dict[str, str]:
+    kind, usual = _ERRORS[status]
+    return {"type": kind, "message": message or usual}
+
+
+def _message(turn: Turn, model: str, body: bytes) -> dict[str, Any]:
     digest = hashlib.sha256(body).hexdigest()[:24]
-    content = [_content(block, f"{digest}{at}") for at, block in enumerate(blocks)]
-    spoken = json.dumps(content).encode()
-    whole = {
+    content = [_content(block, f"{digest}{at}") for at, block in enumerate(turn.blocks)]
+    written = _tokens(json.dumps(content).encode())
+    called = any(block["type"] == "tool_use" for block in content)
+    return {
         "id": f"msg_{digest}",
         "type": "message",
         "role": "assistant",
         "model": model,
         "content": content,
-        "stop_reason": "tool_use" if _calls(content) else "end_turn",
+        "stop_reason": "tool_use" if called else "end_turn",
         "stop_sequence": None,
-        "usage": _usage(_tokens(body), _tokens(spoken)),
+        "usage": _usage({"input_tokens": _tokens(body), "output_tokens": written, **turn.usage}),
     }
-    if not stream:
-        return as_json(whole)
-    events = "".join(
-        f"event: {kind}\ndata: {json.dumps({'type': kind, **data})}\n\n"
-        for kind, data in _events(whole)
-    )
-    return Reply(200, events.encode(), "text/event-stream")
 
 
 def _tokens(data: bytes) -> int:
     return max(1, len(data) // _BYTES_A_TOKEN)
 
 
-def _usage(read: int, written: int) -> dict[str, Any]:
+def _usage(figures: Mapping[str, int]) -> dict[str, Any]:
+    written = figures.get("cache_creation_input_tokens", 0)
     return {
-        "input_tokens": read,
         "cache_creation_input_tokens": 0,
         "cache_read_input_tokens": 0,
-        "output_tokens": written,
-        "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+        **figures,
+        "cache_creation": {"ephemeral_5m_input_tokens": written, "ephemeral_1h_input_tokens": 0},
         "service_tier": "standard",
     }
 
 
-def _calls(content: Sequence[Mapping[str, Any]]) -> bool:
-    return any(block["type"] == "tool_use" for block in content)
+def _content(block: Text | Thinking | ToolCall, name: str) -> dict[str, Any]:
+    match block:
+        case Text():
+            return {"type": "text", "text": block.text}
+        case Thinking():
+            signature = hashlib.sha256(block.text.encode()).hexdigest()
+            return {"type": "thinking", "thinking": block.text, "signature": signature}
+        case ToolCall():
+            call = {"id": f"toolu_{name}", "name": block.name, "input": dict(block.input)}
+            return {"type": "tool_use", **call}
 
 
-def _content(block: Block, name: str) -> dict[str, Any]:
-    if isinstance(block, Text):
-        return {"type": "text", "text": block.text}
-    call = {"id": f"toolu_{name}", "name": block.name, "input": dict(block.input)}
-    return {"type": "tool_use", **call}
+def _streaming_seconds(whole: Mapping[str, Any], pace: Pace | None) -> float:
+    """Return how long it would take to stream a message."""
+    if pace is None:
+        return 0.0
+    pieces = sum(-(-len(_told(block)) // pace.characters) for block in whole["content"])
+    return pace.seconds * pieces
 
 
-def _events(whole: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _events(whole: Mapping[str, Any], piece: int) -> Iterator[_Event]:
     begun = {**whole["usage"], "output_tokens": 1}
     start = {**whole, "content": [], "stop_reason": None, "usage": begun}
     yield "message_start", {"message": start}
     yield "ping", {}
     for index, block in enumerate(whole["content"]):
-        yield from _block_events(index, block)
+        yield from _block_events(index, block, piece)
     delta = {"stop_reason": whole["stop_reason"], "stop_sequence": None}
     usage = {"output_tokens": whole["usage"]["output_tokens"]}
     yield "message_delta", {"delta": delta, "usage": usage}
     yield "message_stop", {}
 
 
-def _block_events(index: int, block: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _block_events(index: int, block: Mapping[str, Any], piece: int) -> Iterator[_Event]:
     at = {"index": index}
-    if block["type"] == "text":
-        empty, kind, key, text = {**block, "text": ""}, "text_delta", "text", block["text"]
-    else:
-        empty, kind, key = {**block, "input": {}}, "input_json_delta", "partial_json"
-        text = json.dumps(block["input"])
-    yield "content_block_start", {**at, "content_block": empty}
-    for start in range(0, len(text), _PIECE):
-        yield (
-            "content_block_delta",
-            {**at, "delta": {"type": kind, key: text[start : start + _PIECE]}},
-        )
+    kind, key = _DELTAS[block["type"]]
+    text = _told(block)
+    empty = {key: type(value)() for key, value in block.items() if key in _STREAMED}
+    yield "content_block_start", {**at, "content_block": {**block, **empty}}
+    for start in range(0, len(text), piece):
+        part = text[start : start + piece]
+        yield "content_block_delta", {**at, "delta": {"type": kind, key: part}}
+    if block["type"] == "thinking":
+        signed = {"type": "signature_delta", "signature": block["signature"]}
+        yield "content_block_delta", {**at, "delta": signed}
     yield "content_block_stop", at
+
+
+def _told(block: Mapping[str, Any]) -> str:
+    """Return what a block says, as it is streamed."""
+    if block["type"] == "tool_use":
+        return json.dumps(block["input"])
+    return str(block[block["type"]])
+
+
+def _ended(events: Iterable[_Event], broken: Cut | Failure) -> Iterator[_Event]:
+    """Yield the events until the answer breaks off."""
+    left = broken.after or 0
+    for kind, data in events:
+        if kind == "message_delta":
+            break
+        delta = data.get("delta", {})
+        key = next((key for _, key in _DELTAS.values() if key in delta), None)
+        if key and len(delta[key]) > left:
+            yield kind, {**data, "delta": {**delta, key: delta[key][:left]}}
+            break
+        left -= len(delta[key]) if key else 0
+        yield kind, data
+    if isinstance(broken, Failure):
+        yield "error", {"error": _error(broken.status, broken.message)}
+
+
+def _parts(events: Iterable[_Event], *, one_by_one: bool) -> Iterator[bytes]:
+    """Yield the stream's bytes, whole or so that there is a pause before each delta."""
+    part = b""
+    for kind, data in events:
+        if one_by_one and kind == "content_block_delta":
+            yield part
+            part = b""
+        part += f"event: {kind}\ndata: {json.dumps({'type': kind, **data})}\n\n".encode()
+    yield part

@@ -25,10 +25,14 @@ class Request:
     method: str
     path: str
     role: str
+    run: str
+    node: str
+    attempt: int  # 0: not said
     session: str
     agent: str
     model: str
     turn: int  # how many answers the conversation holds
+    stream: bool
     tools: tuple[str, ...]  # the names of those that may be called
     said: tuple[str, ...]  # the user's texts since the last answer
     reminders: tuple[str, ...]  # what Claude Code added to them
@@ -44,6 +48,17 @@ class Request:
 def turn_of(body: Mapping[str, Any]) -> int:
     """Return how many answers the conversation holds."""
     return sum(map(_is_answer, _messages(body)))
+
+
+def news(body: Mapping[str, Any]) -> list[str]:
+    """Return what was said and given back before each answer, and after the last one."""
+    made: list[list[str]] = [[]]
+    for message in _messages(body):
+        if _is_answer(message):
+            made.append([])
+        elif message.get("role") == "user":
+            made[-1] += [*_texts(message), *_results(message)]
+    return ["\n".join(each) for each in made]
 
 
 def first_prompt(body: Mapping[str, Any]) -> str:
@@ -75,12 +90,7 @@ def reminders_since(body: Mapping[str, Any]) -> tuple[str, ...]:
 
 def results_since(body: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what tools gave back since the last answer."""
-    return tuple(
-        "\n".join(_parts(block.get("content")))
-        for message in _news(body)
-        for block in _blocks(message)
-        if block.get("type") == "tool_result"
-    )
+    return tuple(result for message in _news(body) for result in _results(message))
 
 
 def stop_hook_feedback(said: Sequence[str]) -> str:
@@ -119,6 +129,12 @@ def _blocks(message: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _texts(message: Mapping[str, Any]) -> list[str]:
     return list(_parts(message.get("content")))
+
+
+def _results(message: Mapping[str, Any]) -> Iterator[str]:
+    for block in _blocks(message):
+        if block.get("type") == "tool_result":
+            yield "\n".join(_parts(block.get("content")))
 
 
 def _parts(content: object) -> Iterator[str]:

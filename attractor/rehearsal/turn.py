@@ -1,15 +1,19 @@
 """What a script says, once it has been read: values without I/O.
 
-Which answer is due depends on the number of answers before it alone.
+Which answer is due depends on who asks (role, node, attempt) and on the conversation before it.
+Turns are looked for under the node's attempt, then under the node, then among the roles.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, final
 
 MAIN: Final = "main"
+ORCHESTRATOR: Final = "orchestrator"
+JUDGE: Final = "judge"
 SUBAGENT: Final = "subagent"
 
 
@@ -23,25 +27,66 @@ class Text:
 
 @final
 @dataclass(frozen=True)
+class Thinking:
+    """The model thinks something."""
+
+    text: str
+
+
+@final
+@dataclass(frozen=True)
 class ToolCall:
-    """The model calls a tool."""
+    """The model calls a tool; a call that spawns a worker may bring that worker's turns."""
 
     name: str
     input: Mapping[str, Any]
+    turns: Sequence[Turn] | None = None
 
 
-Block = Text | ToolCall
+Block = Text | Thinking | ToolCall
 
 
 @final
 @dataclass(frozen=True)
 class Failure:
-    """An HTTP error instead of an answer."""
+    """An HTTP error instead of an answer, or, after so many characters of it, in its stream."""
 
     status: int
     retry_after: int | None = None
     message: str = ""
     wait_seconds: float = 0.0
+    reset_seconds: int | None = None
+    retried: bool = True  # False: the client is told not to try again
+    after: int | None = None
+
+
+@final
+@dataclass(frozen=True)
+class Cut:
+    """The connection ends after so many characters of the answer."""
+
+    after: int
+    wait_seconds: float = 0.0
+
+
+@final
+@dataclass(frozen=True)
+class Hold:
+    """No answer comes: the connection stays open as long as the client wants, but no longer."""
+
+    wait_seconds: float
+
+
+Trouble = Failure | Cut | Hold
+
+
+@final
+@dataclass(frozen=True)
+class Pace:
+    """How slowly an answer is streamed."""
+
+    seconds: float
+    characters: int
 
 
 @final
@@ -50,36 +95,100 @@ class Turn:
     """One answer, and what happens before it is given."""
 
     blocks: tuple[Block, ...]
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[Trouble, ...] = ()
     wait_seconds: float = 0.0
+    pace: Pace | None = None
+    usage: Mapping[str, int] = field(default_factory=dict)
+    sessions: int | None = None  # so many sessions have this turn, later ones go without it
+    when: str = ""  # left out unless this is found in what was said since the answer before
+
+
+Roles = Mapping[str, Sequence[Turn]]
+
+
+def due(turns: Sequence[Turn], news: Sequence[str]) -> int:
+    """Return which turn is due, from what was said before each answer so far, and before this one.
+
+    It is the number of turns where they are used up, or more.
+    """
+    at = 0
+    for said in news[:-1]:
+        at = _next(turns, at, said) + 1
+    return _next(turns, at, news[-1])
+
+
+def _next(turns: Sequence[Turn], at: int, said: str) -> int:
+    while at < len(turns) and turns[at].when and not re.search(turns[at].when, said):
+        at += 1
+    return at
+
+
+@final
+@dataclass(frozen=True)
+class NodeScript:
+    """The turns of one node's roles, and those of single attempts."""
+
+    roles: Roles = field(default_factory=dict)
+    attempts: Mapping[int, Roles] = field(default_factory=dict)
 
 
 @final
 @dataclass(frozen=True)
 class Script:
-    """The turns of every role."""
+    """The turns of everybody."""
 
-    roles: Mapping[str, Sequence[Turn]]
+    roles: Roles
     after: Turn  # what is answered when the turns are used up
+    nodes: Mapping[str, NodeScript] = field(default_factory=dict)
 
-    def turn(self, role: str, index: int) -> Turn:
-        """Return the answer that is due after `index` answers; KeyError for an unknown role."""
-        turns = self.roles[role]
-        return turns[index] if index < len(turns) else self.after
+    def turns(self, role: str, node: str = "", attempt: int = 0) -> Sequence[Turn]:
+        """Return the turns of a role; KeyError where there are none."""
+        for roles in self._scopes(node, attempt):
+            if role in roles:
+                return roles[role]
+        raise KeyError(role)
 
-    def subagent_role(self, prompt: str) -> str:
-        """Return the role of a subagent, told by the longest prompt of our calls that is in its."""
-        calls = [call for turns in self.roles.values() for turn in turns for call in turn.blocks]
-        spawned = [found for call in calls if (found := _spawned(call)) and found[0] in prompt]
-        role = f"agent:{max(spawned, key=lambda found: len(found[0]))[1]}" if spawned else SUBAGENT
-        return role if role in self.roles else SUBAGENT
+    def has(self, role: str, node: str = "", attempt: int = 0) -> bool:
+        """Return whether there are turns of this role."""
+        return any(role in roles for roles in self._scopes(node, attempt))
+
+    def worker(self, prompt: str, node: str = "", attempt: int = 0) -> tuple[str, Sequence[Turn]]:
+        """Return role and turns of a subagent, told by the longest prompt of ours that is in its.
+
+        KeyError where there are none.
+        """
+        role = SUBAGENT
+        for roles in self._scopes(node, attempt):
+            found = [call for call in _spawning(roles) if call.input["prompt"].strip() in prompt]
+            if found:
+                call = max(found, key=lambda each: len(each.input["prompt"].strip()))
+                role = f"agent:{call.input['subagent_type']}"
+                if call.turns is not None:
+                    return role, call.turns
+                break
+        if not self.has(role, node, attempt):
+            role = SUBAGENT
+        return role, self.turns(role, node, attempt)
+
+    def known(self, node: str = "", attempt: int = 0) -> list[str]:
+        """Return the names of the roles that have turns."""
+        return sorted({role for roles in self._scopes(node, attempt) for role in roles})
+
+    def _scopes(self, node: str, attempt: int) -> Iterator[Roles]:
+        if node in self.nodes:
+            yield self.nodes[node].attempts.get(attempt, {})
+            yield self.nodes[node].roles
+        yield self.roles
 
 
-def _spawned(block: Block) -> tuple[str, str] | None:
-    """Return prompt and type of the subagent, when this is a call that spawns one."""
-    if isinstance(block, Text):
-        return None
-    prompt, kind = block.input.get("prompt"), block.input.get("subagent_type")
-    if isinstance(prompt, str) and prompt.strip() and isinstance(kind, str):
-        return prompt.strip(), kind
-    return None
+def _spawning(roles: Roles) -> Iterator[ToolCall]:
+    """Yield every call that spawns a subagent, those of subagents among them."""
+    left: list[Sequence[Turn]] = list(roles.values())
+    while left:
+        for call in (block for turn in left.pop() for block in turn.blocks):
+            if isinstance(call, ToolCall):
+                if call.turns:
+                    left.append(call.turns)
+                prompt, kind = call.input.get("prompt"), call.input.get("subagent_type")
+                if isinstance(prompt, str) and prompt.strip() and isinstance(kind, str):
+                    yield call

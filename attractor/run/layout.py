@@ -110,6 +110,10 @@ class RunLayout:
         """Return what the node's Runner knows, so that another can go on."""
         return os.path.join(self.node(node_id), "runner.json")
 
+    def runner_log(self, node_id: str) -> str:
+        """Return what the node's Runner said on its standard streams: mistakes of ours."""
+        return os.path.join(self.node(node_id), "runner.log")
+
     def timeline(self, node_id: str) -> str:
         """Return what happened to the node's session, and what was decided."""
         return os.path.join(self.node(node_id), "timeline.jsonl")
@@ -145,6 +149,22 @@ class RunLayout:
     def reflogs(self, node_id: str) -> str:
         """Return the same for the logs of the run's branches."""
         return os.path.join(self.node(node_id), "reflogs")
+
+    def git(self, node_id: str) -> str:
+        """Return the git folder of ours through which the node's worktree is looked at."""
+        return os.path.join(self.node(node_id), "git")
+
+    def worktree_record(self, node_id: str) -> str:
+        """Return what was noted when the node's worktree was made."""
+        return os.path.join(self.node(node_id), "worktree.json")
+
+    def worktree_lock(self, node_id: str) -> str:
+        """Return the lock of whoever works on the node's worktree from outside."""
+        return os.path.join(self.node(node_id), "worktree.lock")
+
+    def turns(self, node_id: str) -> str:
+        """Return the folder with what the session's programs were given, said, and ended with."""
+        return os.path.join(self.node(node_id), "turns")
 
     def results(self, node_id: str) -> str:
         """Return the folder with the answers of the Runner's own child processes."""

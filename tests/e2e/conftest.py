@@ -19,7 +19,9 @@ from typing import Any
 
 import pytest
 
+from attractor import tools
 from attractor.rehearsal import environment, script
+from attractor.rehearsal.headers import Asker
 from attractor.rehearsal.server import ScriptedServer
 
 HEADLESS_SECONDS = 60
@@ -41,7 +43,7 @@ class Session:
 @pytest.fixture(scope="session")
 def claude_binary() -> str:
     """The path of the real `claude`; skips the test where there is none."""
-    found = environment.find_claude()
+    found = tools.find_claude()
     if found is None:
         pytest.skip("there is no claude here: install the sdk extra")
     return found
@@ -84,7 +86,7 @@ def claude_env(tmp_path: Path, project: Path) -> Callable[..., dict[str, str]]:
         if not config.exists():
             environment.seed_config(str(config), str(project))
         return environment.rehearsal_environment(
-            server.base_url, str(home), str(config), role=role, extra=extra
+            server.base_url, str(home), str(config), asker=Asker(role), extra=extra
         )
 
     return make

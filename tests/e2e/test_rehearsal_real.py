@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
 import signal as posix_signals
 import subprocess
-from collections.abc import Callable
+import sys
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from attractor.rehearsal import environment
+from attractor.pipeline.dot import parse
+from attractor.pipeline.graph import build
+from attractor.rehearsal import default, environment, faults
+from attractor.rehearsal.headers import Asker
+from attractor.rehearsal.server import ScriptedServer
 
 Start = Callable[[str], Any]
 Headless = Callable[..., Any]
@@ -161,6 +168,168 @@ def test_workers_have_scripts_of_their_own(
     assert "There are four geese." in back
 
 
+def test_what_is_thought_and_used_is_taken_as_the_script_says(
+    scripted: Start, headless: Headless
+) -> None:
+    server = scripted(
+        """
+        version: 1
+        roles:
+          main:
+            - {think: "I could run it.", run: "echo ran", usage: {input_tokens: 1000}}
+            - {think: "It ran.", say: "Slowly done.", slow: {seconds: 0.02, characters: 2},
+               usage: {input_tokens: 7, output_tokens: 9, cache_read_input_tokens: 11}}
+        """
+    )
+    session = headless(server, "go").json()
+    assert session["result"] == "Slowly done."
+    used = session["usage"]
+    assert (used["input_tokens"], used["cache_read_input_tokens"]) == (1007, 11)
+    assert server.requests[1].results == ("ran",)
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again_and_its_tools_run_once(
+    scripted: Start, headless: Headless, project: Path
+) -> None:
+    server = scripted(
+        """
+        version: 1
+        roles:
+          main:
+            - cut: {after: 75}
+            - do: [{run: "echo one >> ran.txt"}, {run: "echo two >> ran.txt"}]
+            - fail: {status: 529, after: 4}
+            - say: "I am done."
+        """
+    )
+    assert headless(server, "go").json()["result"] == "I am done."
+    asked = [(each.turn, each.stream) for each in server.requests]
+    assert asked == [(0, True), (0, True), (1, True), (1, False)]
+    assert sorted((project / "ran.txt").read_text().split()) == ["one", "two"]
+
+
+def test_a_limit_that_is_not_to_be_tried_again_ends_the_turn_at_once(
+    scripted: Start, headless: Headless
+) -> None:
+    server = scripted(
+        """
+        version: 1
+        roles:
+          main:
+            - fail: {status: 429, retry_after: 2, retry: false, times: 2}
+            - say: "I am done."
+        """
+    )
+    for _ in range(2):
+        session = headless(server, "go", "--session-id", str(uuid.uuid4()))
+        assert (session.status, session.json()["api_error_status"]) == (1, 429)
+    assert [each.status for each in server.requests] == [429, 429]
+
+
+def test_evidence_for_a_promise_is_attached(
+    scripted: Start, headless: Headless, project: Path
+) -> None:
+    (project / ".claude").mkdir()
+    cs_promise = f"{sys.executable} -I -m attractor.promise cs-promise"
+    server = scripted(
+        f"""
+        version: 1
+        roles:
+          main:
+            - run: "{cs_promise} --create Older --ac x"
+            - run: "{cs_promise} --create Newer --ac works --ac fast"
+            - promise: {{meet: AC-2, evidence: "it's done", type: test}}
+            - say: "I am done."
+        """
+    )
+    assert headless(server, "go").json()["result"] == "I am done."
+    folder = project / ".claude" / "completion-state" / "promises"
+    promises = [json.loads(path.read_text()) for path in folder.glob("*.json")]
+    met = [
+        (each["title"], criterion["id"], criterion["evidence"])
+        for each in promises
+        for criterion in each["acceptance_criteria"]
+        if criterion["status"] == "met"
+    ]
+    assert met == [("Newer", "AC-2", "it's done")]
+
+
+GRAPH = 'digraph g { impl [files="src/a.py, tests/test_a.py"]; }'
+ASKER = Asker("orchestrator", "r1", "impl", 1)
+
+
+@pytest.fixture
+def rehearsed() -> Iterator[Callable[..., Any]]:
+    """`rehearsed("crash@impl", ...)`: a server with the scenario of GRAPH and these faults."""
+    with contextlib.ExitStack() as running:
+
+        def start(*texts: str) -> Any:
+            plain = default.scenario_for(build(parse(GRAPH)))
+            made = faults.apply(plain, faults.parse(texts, plain.nodes))
+            return running.enter_context(ScriptedServer(made))
+
+        yield start
+
+
+def commits(project: Path) -> list[str]:
+    git = ["git", "-C", str(project), "log", "--format=%s", "--name-only"]
+    shown = subprocess.run(git, capture_output=True, text=True, timeout=60, check=True)
+    return shown.stdout.split()
+
+
+def test_a_crash_is_a_death_and_the_resumed_session_does_the_node_s_work(
+    rehearsed: Callable[..., Any], headless: Headless, project: Path
+) -> None:
+    server = rehearsed("crash@impl")
+    ours = ["--settings", json.dumps(environment.settings(server.base_url, ASKER))]
+    session = "11111111-2222-4333-8444-555555555555"
+    dead = headless(server, "Begin.", "--session-id", session, *ours)
+    assert dead.status == -posix_signals.SIGKILL
+    alive = headless(server, "Go on.", "--resume", session, *ours)
+    assert alive.status == 0, alive.err
+    assert default.COMPLETE in alive.json()["result"]
+    assert commits(project) == ["Rehearse", "impl", "src/a.py", "tests/test_a.py"]
+    who = {(each.role, each.run, each.node, each.attempt) for each in server.requests}
+    assert who == {("orchestrator", "r1", "impl", 1), ("agent:general-purpose", "r1", "impl", 1)}
+
+
+def test_a_session_that_crashed_and_begins_anew_does_not_crash_again(
+    rehearsed: Callable[..., Any], headless: Headless
+) -> None:
+    server = rehearsed("crash@impl")
+    ours = ["--settings", json.dumps(environment.settings(server.base_url, ASKER))]
+    assert headless(server, "Begin.", *ours).status == -posix_signals.SIGKILL
+    assert default.COMPLETE in headless(server, "Begin.", *ours).json()["result"]
+
+
+def test_a_stuck_session_works_once_it_is_interrupted_and_guided(
+    rehearsed: Callable[..., Any],
+    claude_binary: str,
+    claude_env: Callable[..., dict[str, str]],
+    tmux: Callable[..., str],
+    project: Path,
+) -> None:
+    server = rehearsed("stuck@impl")
+    settings = json.dumps(environment.settings(server.base_url, ASKER))
+    command = [claude_binary, "--dangerously-skip-permissions", "--settings", settings, "Begin."]
+    env = claude_env(server) | {"TERM": "xterm-256color"}
+    size = ["-x", "120", "-y", "40", "-c", str(project)]
+    tmux("new-session", "-d", "-s", "s", *size, *command, env=env)
+    assert server.await_request(lambda each: each.status == 0, DEADLINE_SECONDS)
+    tmux("send-keys", "-t", "s", "Escape")
+    tmux("set-buffer", "Go on, please.")
+    tmux("paste-buffer", "-p", "-d", "-t", "s")
+    tmux("send-keys", "-t", "s", "Enter")
+    # A worker runs in the background here: the claim is the answer after the news of its end.
+    seen = server.await_request(lambda each: not each.agent and each.turn == 2, DEADLINE_SECONDS)
+    assert seen, tmux("capture-pane", "-p", "-t", "s")
+    assert "SYSTEM NOTIFICATION" in "".join(seen.reminders)
+    assert commits(project) == ["Rehearse", "impl", "src/a.py", "tests/test_a.py"]
+    guided = server.await_request(lambda each: "Go on, please." in "".join(each.said), 0)
+    assert guided
+    assert guided.turn == 0
+
+
 def test_a_role_without_a_script_is_named_where_the_user_sees_it(
     scripted: Start, headless: Headless
 ) -> None:
@@ -172,17 +341,26 @@ def test_a_role_without_a_script_is_named_where_the_user_sees_it(
 
 @pytest.mark.parametrize("protected", [True, False])
 def test_settings_of_the_project_lead_away_only_without_ours(
-    protected: bool, scripted: Start, headless: Headless, project: Path
+    protected: bool, scripted: Start, headless: Headless, project: Path, tmp_path: Path
 ) -> None:
     server = scripted("{version: 1, roles: {main: [{say: hello}]}}")
-    elsewhere = {"env": {"ANTHROPIC_BASE_URL": "http://127.0.0.1:9"}}  # nobody listens there
+    nobody = "http://127.0.0.1:9"
+    elsewhere = {
+        "ANTHROPIC_BASE_URL": nobody,
+        "ANTHROPIC_CUSTOM_HEADERS": "x-attractor-role: nobody",
+        "CLAUDE_CODE_USE_BEDROCK": "1",
+        "HTTP_PROXY": nobody,
+    }
+    helper = f"touch {tmp_path}/asked; echo sk-ant-secret"
+    said = {"env": elsewhere, "apiKeyHelper": helper}
     (project / ".claude").mkdir()
-    (project / ".claude" / "settings.json").write_text(json.dumps(elsewhere))
+    (project / ".claude" / "settings.json").write_text(json.dumps(said))
     ours = ["--settings", json.dumps(environment.settings(server.base_url))]
     extra = {"CLAUDE_CODE_MAX_RETRIES": "0"}
     session = headless(server, "go", *(ours if protected else []), extra=extra)
     assert len(server.requests) == (1 if protected else 0)
     assert (session.status == 0) is protected
+    assert not (protected and (tmp_path / "asked").exists())
 
 
 def test_an_interactive_session_takes_its_first_prompt_and_a_later_one(

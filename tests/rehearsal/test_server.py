@@ -289,7 +289,12 @@ def test_every_error_that_a_script_may_ask_for_has_its_type(
 
 def test_an_answer_can_be_waited_for(serve: Serve) -> None:
     server = serve("wait: 3600", "say: a")
-    waiting = threading.Thread(target=lambda: post(server, [user("go")]))
+
+    def wait() -> None:
+        with pytest.raises(http.client.RemoteDisconnected):
+            post(server, [user("go")])
+
+    waiting = threading.Thread(target=wait)
     waiting.start()
     # It is on the record before it is answered.
     assert server.await_request(lambda each: each.turn == 0, DEADLINE_SECONDS)

@@ -1,0 +1,92 @@
+"""From a node of a pipeline to the assignment of its Runner.
+
+Pure. What the node says counts before what the graph says. Nothing is looked up: files and folders
+that are named may not exist; only a `target_dir` that leads out of the repository is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from dataclasses import dataclass
+from typing import Final, final
+
+from attractor.errors import InputError
+from attractor.pipeline.graph import Graph, Node
+from attractor.run.assignment import Assignment
+from attractor.run.branch import node_branch
+from attractor.run.config import Settings
+from attractor.run.layout import escape
+
+WORK: Final = "codergen"
+"""The handler of the nodes that an agent works on."""
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispatch:
+    """Where an attempt is made."""
+
+    run_id: str
+    run_root: str
+    project: str
+    base_commit: str
+    attempt: int = 1
+    folder: str = ""
+    """What the worktree's folder is called; empty for the node's own name."""
+
+
+def worked_on(graph: Graph) -> list[str]:
+    """Return the nodes that an agent works on, in the order of the source."""
+    return [node.id for node in graph.nodes.values() if graph.handler(node) == WORK]
+
+
+def assign(graph: Graph, node: Node, settings: Settings, dispatch: Dispatch) -> Assignment:
+    """Return the assignment of one attempt."""
+    own, project = node.attrs, dispatch.project
+    return Assignment(
+        run_id=dispatch.run_id,
+        node_id=node.id,
+        attempt=dispatch.attempt,
+        project=project,
+        run_root=dispatch.run_root,
+        base_commit=dispatch.base_commit,
+        branch=node_branch(dispatch.run_id, node.id),
+        worktree=os.path.join(project, ".claude", "worktrees", dispatch.folder or escape(node.id)),
+        target_dir=_inside(node, _said(node, graph, "target_dir"), project),
+        label=own.get("label", ""),
+        prompt=own.get("prompt", ""),
+        acceptance=own.get("acceptance", ""),
+        prd_ref=_said(node, graph, "prd_ref"),
+        sd_path=own.get("sd_path") or own.get("solution_design", ""),
+        files=tuple(
+            each.strip() for each in re.split(r"[,;\n]", own.get("files", "")) if each.strip()
+        ),
+        worker_type=own.get("worker_type", ""),
+        agent=settings.word("agent"),
+        command=own.get("command", ""),
+        workers=settings.word("workers"),
+        model=settings.word("model"),
+        skills=settings.words("skills"),
+        checks=settings.words("checks"),
+        sandbox=settings.word("sandbox"),
+        limits=settings.limits,
+        claude=settings.word("claude"),
+    )
+
+
+def _said(node: Node, graph: Graph, key: str) -> str:
+    return node.attrs.get(key) or graph.attrs.get(key, "")
+
+
+def _inside(node: Node, folder: str, project: str) -> str:
+    """Return a folder as it is called inside of the repository; empty for the repository itself."""
+    if not folder:
+        return ""
+    inside = os.path.relpath(os.path.normpath(os.path.join(project, folder)), project)
+    if inside.split(os.sep)[0] == os.pardir:
+        problem = f"target_dir {folder!r:.80} leads out of the repository"
+        fix = f"name a folder in {project}"
+        raise InputError(problem, where=f"node {node.id}", fix=fix)
+    return "" if inside == os.curdir else inside.replace(os.sep, posixpath.sep)

@@ -1,0 +1,278 @@
+"""What must hold before anything starts: looked at once, told all together, with what to do.
+
+Looks only; what it finds is as true as the moment. A fatal finding would end a node's work, or let
+it start from something else than the person believes. Whether Claude Code is logged in cannot be
+known without asking its service, so that is at most a warning. Not looked at: the pipeline itself,
+for which there is lint.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, final
+
+from attractor import git, tools
+from attractor.errors import AttractorError, InputError, ToolError
+from attractor.git import Git
+from attractor.run.assignment import Assignment
+from attractor.run.branch import taken
+from attractor.spawn import install_hint
+
+FREE_BYTES: Final = 1024 * 1024 * 1024
+_MOST_NAMED: Final = 5
+_MOST_STATE: Final = 256 * 1024 * 1024
+_STATUS: Final = (
+    "status",
+    "--porcelain=v1",
+    "-z",
+    "--no-renames",
+    "--untracked-files=all",
+    "--ignore-submodules=all",
+    "--",
+    ".",
+    *(f":(exclude).claude/{name}" for name in ("attractor", "worktrees", "completion-state")),
+)
+_LOGINS: Final = (
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "CLAUDE_CODE_USE_BEDROCK",
+    "CLAUDE_CODE_USE_VERTEX",
+)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it must be; one that is not fatal is worth knowing."""
+
+    problem: str
+    where: str
+    fix: str
+    fatal: bool = True
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the object that `--json` prints."""
+        return asdict(self)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is about to be started."""
+
+    project: str
+    base_commit: str = "HEAD"
+    branches: tuple[str, ...] = ()
+    """Those that will be made."""
+    agents: frozenset[str] = frozenset({"claude"})
+    sandbox: str = "auto"
+    rehearsed: bool = False
+    claude: str = ""
+    """The program; empty for the one that is found."""
+    dirty_allowed: bool = False
+    free_bytes: int = FREE_BYTES
+
+
+def plan_of(assignment: Assignment) -> Plan:
+    """Return what one Runner is about to start; the person may have gone on working meanwhile."""
+    made = os.path.exists(assignment.layout.worktree_record(assignment.node_id))
+    return Plan(
+        project=assignment.project,
+        base_commit=assignment.base_commit,
+        branches=() if made else (assignment.branch,),
+        agents=frozenset({assignment.agent}),
+        sandbox=assignment.sandbox,
+        rehearsed=assignment.rehearsed,
+        claude=assignment.claude,
+        dirty_allowed=True,
+    )
+
+
+def examine(plan: Plan, environ: Mapping[str, str]) -> list[Finding]:
+    """Return all that is not as it must be."""
+    return [*_programs(plan), *_repository(plan), *_disk(plan), *_person(plan, environ)]
+
+
+def refuse(findings: Sequence[Finding]) -> None:
+    """Raise one InputError that lists all fatal findings, if there are any."""
+    fatal = [each for each in findings if each.fatal]
+    if not fatal:
+        return
+    told = [each.as_json() for each in fatal]
+    if len(fatal) == 1:
+        one = fatal[0]
+        raise InputError(one.problem, where=one.where, fix=one.fix, findings=told)
+    lines = [
+        f"{number}. {each.where}: {each.problem}\n     {each.fix}"
+        for number, each in enumerate(fatal, 1)
+    ]
+    problem = f"nothing was started, for {len(fatal)} reasons"
+    raise InputError(problem, fix="\n  ".join(lines), findings=told)
+
+
+def _found(error: AttractorError, where: str) -> Finding:
+    return Finding(error.problem, error.where or where, error.fix)
+
+
+def _programs(plan: Plan) -> Iterator[Finding]:
+    yield from _program(git.OLDEST, "git", "git", "--version")
+    if "claude" in plan.agents:
+        yield from _program(tools.TMUX_OLDEST, "tmux", "tmux", "-V")
+    if plan.agents & {"claude", "claude-headless"}:
+        yield from _claude(plan)
+    if plan.sandbox == "required":
+        try:
+            tools.try_sandbox()
+        except ToolError as error:
+            problem = f"a sandbox is required, and there is none: {error.problem}"
+            yield Finding(problem, "sandbox", f"{error.fix}, or do not require one")
+
+
+def _program(oldest: tuple[int, ...], name: str, *argv: str) -> Iterator[Finding]:
+    try:
+        version = tools.version(*argv)
+    except ToolError as error:
+        yield _found(error, name)
+        return
+    if tools.older(version, oldest):
+        problem = f"{name} {version} is too old: at least {tools.written(oldest)} is needed"
+        fix = "claude update" if name == "claude" else install_hint(name)
+        yield Finding(problem, argv[0], f"update it: {fix}")
+
+
+def _claude(plan: Plan) -> Iterator[Finding]:
+    on_path = None if plan.rehearsed else shutil.which("claude")
+    program = plan.claude or on_path or tools.find_claude()
+    if program is None:
+        fix = "install Claude Code, or install Attractor with its extra: attractor[sdk]"
+        yield Finding("claude is not installed, and no agent can run without it", "claude", fix)
+        return
+    yield from _program(tools.CLAUDE_OLDEST, "claude", program, "--version")
+
+
+def _repository(plan: Plan) -> Iterator[Finding]:
+    try:
+        repository = git.repository(plan.project)
+        yield from _refs(plan, repository)
+        yield from _changes(plan, repository)
+    except AttractorError as error:
+        yield _found(error, plan.project)
+
+
+def _refs(plan: Plan, repository: Git) -> Iterator[Finding]:
+    project = plan.project
+    kind = repository.answer("config", "--get", "extensions.refStorage").stdout.strip()
+    if kind not in (b"", b"files"):
+        problem = f"branches are kept as {kind.decode('utf-8', 'replace')}, and we need files"
+        yield Finding(problem, project, "git refs migrate --ref-format=files")
+    base = repository.commit(plan.base_commit)
+    if not base and not repository.commit("HEAD"):
+        fix = 'make one: git add -A; git commit -m "Start"'
+        yield Finding("there is no commit yet, and work starts from one", project, fix)
+    elif not base:
+        problem = f"there is no commit {plan.base_commit!r:.60} to start from"
+        yield Finding(problem, project, "fetch it, or name another one")
+    for branch in plan.branches:
+        found = taken(branch, base, repository.branch)
+        if found is not None:
+            yield Finding(found[0], project, found[1])
+
+
+def _changes(plan: Plan, repository: Git) -> Iterator[Finding]:
+    if not repository.commit("HEAD"):
+        return  # said already
+    ended = repository.answer(*_STATUS)
+    if ended.status is None and not ended.overflowed:
+        problem = "git did not say in time which files are changed"
+        yield Finding(problem, plan.project, "see what holds it up: git status", fatal=False)
+        return
+    lines = ended.stdout.split(b"\0")[:-1]
+    changed = [line[3:] for line in lines if not line.startswith(b"??")]
+    new = [line[3:] for line in lines if line.startswith(b"??")]
+    if changed:
+        problem = f"{_files(changed)} changes that are not committed; work starts without them"
+        fix = "git commit -a, or put them aside with git stash"
+        if not plan.dirty_allowed:
+            fix += ", or start with --allow-dirty"
+        yield Finding(problem, plan.project, fix, fatal=not plan.dirty_allowed)
+    if new:
+        problem = f"{_files(new)} never been committed; work starts without what is new"
+        fix = "git add and commit what it needs, or ignore it in .gitignore"
+        yield Finding(problem, plan.project, fix, fatal=False)
+
+
+def _files(names: list[bytes]) -> str:
+    some = ", ".join(ascii(os.fsdecode(name))[1:-1] for name in names[:_MOST_NAMED])
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"{some}{more} {'has' if len(names) == 1 else 'have'}"
+
+
+def _disk(plan: Plan) -> Iterator[Finding]:
+    try:
+        disk = os.statvfs(plan.project)
+    except OSError:
+        return  # no such folder, which was said already
+    free = disk.f_bavail * disk.f_frsize
+    if free < plan.free_bytes:
+        wanted = plan.free_bytes // 2**20
+        problem = f"the disk is nearly full: {free // 2**20} MiB are left, {wanted} are needed"
+        yield Finding(problem, plan.project, "free some space")
+
+
+def _person(plan: Plan, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Look at the person's own configuration of Claude Code, which a real run uses."""
+    if plan.rehearsed or not plan.agents & {"claude", "claude-headless"}:
+        return
+    folder = environ.get("CLAUDE_CONFIG_DIR") or environ.get("HOME", "")
+    path = os.path.join(folder, ".claude.json")
+    state = _state(path)
+    if "claude" in plan.agents and not _is_trusted(plan.project, state):
+        problem = "Claude Code does not trust this folder yet, and would ask before it starts"
+        fix = "run `claude` here once and accept, or: attractor init --trust"
+        yield Finding(problem, plan.project, fix)
+    if sys.platform != "darwin" and not _shows_login(state, environ):
+        fix = "run `claude` once and log in, or set ANTHROPIC_API_KEY"
+        yield Finding("nothing shows that Claude Code is logged in", path, fix, fatal=False)
+
+
+def _state(path: str) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            state = json.loads(file.read(_MOST_STATE))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return state if isinstance(state, dict) else {}
+
+
+def _is_trusted(project: str, state: Mapping[str, Any]) -> bool:
+    projects = state.get("projects")
+    if not isinstance(projects, dict):
+        return False
+    roots = {project, os.path.realpath(project), _main_checkout(project)}
+    keys = roots | {unicodedata.normalize("NFC", root) for root in roots}
+    said = [projects.get(key) for key in keys]
+    return any(isinstance(one, dict) and one.get("hasTrustDialogAccepted") is True for one in said)
+
+
+def _main_checkout(project: str) -> str:
+    """Return the folder by which Claude Code remembers the trust of a linked worktree."""
+    try:
+        return os.path.dirname(git.repository(project).common)
+    except AttractorError:
+        return project
+
+
+def _shows_login(state: Mapping[str, Any], environ: Mapping[str, str]) -> bool:
+    if state.get("oauthAccount") or any(environ.get(name) for name in _LOGINS):
+        return True
+    home = environ.get("CLAUDE_CONFIG_DIR") or os.path.join(environ.get("HOME", ""), ".claude")
+    if os.path.exists(os.path.join(home, ".credentials.json")):
+        return True
+    return bool(_state(os.path.join(home, "settings.json")).get("apiKeyHelper"))

@@ -1,0 +1,242 @@
+"""What a session is told: its role, its task, and what its Runner says to it later.
+
+Pure. Every text begins with an ordinary word and ends with one, because Claude Code takes `/` and
+`!` in front for commands and a backslash behind for a line that goes on. Text from elsewhere goes
+in as it is, quotes, newlines, emoji and `$()` alike: no shell ever sees it. Nothing is said here
+about how the work will be judged, because nothing is known here about that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from attractor.run.limits import duration
+from runner.phrases import ENDINGS
+
+if TYPE_CHECKING:
+    from attractor.run.assignment import Assignment
+
+ANY_WORKER: Final = "worker"
+"""The worker for work that names no other."""
+_MOST_ITEMS: Final = 200
+_MOST_ITEM: Final = 2_000
+_MOST_FEEDBACK: Final = 30_000
+_MOST_TAIL: Final = 4_000
+
+_ROLE: Final = """\
+You are the orchestrator of one node of a larger run. You coordinate, and workers do the work: you
+read, plan, delegate, and look at what comes back. Nobody sits at this terminal, so never wait for
+a person, a permission or a dialog.
+
+How you work:
+1. Read the task and what it names. Look at the code before you plan.
+2. Cut the work into pieces that one worker can finish and commit. Give each to a worker with the
+   Agent tool; say what is to be done, where, how it is to be tested, and that it must be committed.
+3. When a worker reports, look for yourself: `git log`, `git diff`, the tests. Send back what is
+   missing or wrong, with what you saw.
+4. Go on until the whole task is done, and only then end.
+
+Rules:
+- Never create, change or delete a file yourself, neither with a tool nor with a shell command.
+  Such a call is denied and reported. Small changes are a worker's work, too.
+- Everything happens in this worktree and on its branch. Do not switch branches, do not push, do
+  not rebase, cherry-pick or revert, and leave every other folder alone.
+- Only what is committed counts. At the end `git status` shows nothing, and the branch has commits
+  of this task.
+- Do not skip, weaken or delete tests to make them pass, and do not say that something works which
+  you did not see work."""
+
+_SUBAGENTS: Final = """\
+Workers run in the background. After you have started what can be started, end your turn with a
+line that says what you wait for: you are woken when a worker is done. Pieces that touch the same
+files come one after another."""
+
+_TEAM: Final = """\
+Workers are teammates: give each Agent call a `name`, talk to them with SendMessage, and let one
+that rests have the next piece instead of starting another. After you have started what can be
+started, end your turn with a line that says what you wait for: you are woken when a teammate
+rests. Before you end for good, ask every teammate to shut down, with a message of the type
+`shutdown_request`."""
+
+
+def system_prompt(assignment: Assignment, workers: Iterable[str] = ()) -> str:
+    """Return what is added to the session's system prompt: what holds in every turn."""
+    parts = [_ROLE, _TEAM if assignment.workers == "team" else _SUBAGENTS]
+    if names := sorted(workers):
+        parts.append(f"The workers (`subagent_type`): {', '.join(names)}.")
+    if assignment.checks:
+        lines = _listed(assignment.checks)
+        parts.append(f"These commands must succeed on what is committed:\n{lines}")
+    parts.append(f"How you end: {ENDINGS}")
+    return "\n\n".join(parts) + "\n"
+
+
+def first_prompt(
+    assignment: Assignment, carry: str = "", *, missing_skills: Sequence[str] = ()
+) -> str:
+    """Return the task, with what is known of the attempt before."""
+    parts = [_opening(assignment)]
+    for title, text in (
+        ("Task", assignment.prompt or assignment.label),
+        ("It is done when", assignment.acceptance),
+        ("Where", _where(assignment)),
+        ("Workers", _worker(assignment)),
+        ("Skills", _skills(assignment.skills, missing_skills)),
+        ("What was wrong with the attempt before", assignment.feedback[:_MOST_FEEDBACK]),
+        ("What is known of the attempt before", carry),
+    ):
+        if text.strip():
+            parts.append(f"# {title}\n\n{text.strip()}")
+    parts.append(f"# How you end\n\n{ENDINGS}")
+    return "\n\n".join(parts)
+
+
+def _opening(assignment: Assignment) -> str:
+    name = assignment.label or assignment.node_id
+    again = f" This is attempt {assignment.attempt}." if assignment.attempt > 1 else ""
+    return f"Your node is {' '.join(name.split())[:_MOST_ITEM]}.{again}"
+
+
+def _where(assignment: Assignment) -> str:
+    lines = [f"The worktree is `{assignment.worktree}`, its branch `{assignment.branch}`."]
+    if assignment.target_dir:
+        lines.append(f"The work is about the folder `{assignment.target_dir}`.")
+    if assignment.sd_path:
+        lines.append(f"Read the solution design first: `{assignment.sd_path}`.")
+    if assignment.prd_ref:
+        lines.append(f"It belongs to the requirements {assignment.prd_ref}.")
+    if assignment.files:
+        lines.append(f"These files are meant:\n{_listed(assignment.files)}")
+    return "\n".join(lines)
+
+
+def _worker(assignment: Assignment) -> str:
+    if not assignment.worker_type:
+        return f"Choose the worker that fits each piece, or `{ANY_WORKER}`."
+    return f"Give the work to `{assignment.worker_type}`; to another only what does not fit it."
+
+
+def _skills(skills: Sequence[str], missing: Sequence[str]) -> str:
+    if not skills:
+        return ""
+    found = [f".claude/skills/{each}/SKILL.md" for each in skills if each not in missing]
+    lines = []
+    if found:
+        lines.append(f"Read these before you plan, and name them to the workers:\n{_listed(found)}")
+    if missing:
+        lines.append(f"These are not in the worktree, so do without: {', '.join(missing)}.")
+    return "\n".join(lines)
+
+
+def _listed(items: Sequence[str]) -> str:
+    lines = [f"- `{each[:_MOST_ITEM]}`" for each in items[:_MOST_ITEMS]]
+    if len(items) > _MOST_ITEMS:
+        lines.append(f"- and {len(items) - _MOST_ITEMS} more")
+    return "\n".join(lines)
+
+
+def after_loss() -> str:
+    """Return the prompt of a session that was resumed because its process was lost."""
+    return (
+        "Your session was lost, through no fault of yours, and is resumed with its context. What "
+        "was under way when it ended has not been finished: look at `git status`, `git log` and "
+        f"the workers' last results, and go on from there. {ENDINGS}"
+    )
+
+
+def after_cooldown() -> str:
+    """Return what is said when a rate limit is over."""
+    return f"The rate limit is over. Go on where you were interrupted. {ENDINGS}"
+
+
+def ask(seconds: float) -> str:
+    """Return the question to a session that does not move."""
+    return (
+        f"For {_time(seconds)} nothing was seen to move: no tool has ended, nothing was committed "
+        f"and no file has changed. How does it stand, and what do you wait for? {ENDINGS}"
+    )
+
+
+def guide(seconds: float, last_tool: str = "") -> str:
+    """Return what is said to a session whose turn was ended because it did not move."""
+    hung = f" The last thing under way was {_inline(last_tool)}." if last_tool else ""
+    return (
+        f"Your turn was interrupted, because nothing has moved for {_time(seconds)}.{hung} Leave "
+        "the way that you were on. Look at what is done and what is left, take the smallest next "
+        f"step in another way, and have it committed. {ENDINGS}"
+    )
+
+
+def restarted(seconds: float) -> str:
+    """Return the prompt of a session that was started again because it did not move."""
+    return (
+        f"Your session was started again with its context, because nothing has moved for "
+        f"{_time(seconds)} and neither a question nor an interruption helped. What was under way "
+        "then is gone, workers too. Look at `git status` and `git log`, and go on in another way. "
+        f"{ENDINGS}"
+    )
+
+
+def checks_red(command: str, tail: str) -> str:
+    """Return what is said when a claim of completion meets a red check."""
+    return (
+        f"The work is not done: this check fails on what is committed.\n\n{fenced(command)}\n\n"
+        f"It ended with:\n\n{fenced(tail[-_MOST_TAIL:])}\n\n"
+        f"Have it repaired and committed; do not change the check. {ENDINGS}"
+    )
+
+
+def no_commits() -> str:
+    """Return what is said when completion is claimed and nothing was committed."""
+    return (
+        "You said that the work is done, but the branch has no new commit. Have the work "
+        f"committed; if there is nothing to do, say why in a question. {ENDINGS}"
+    )
+
+
+def dirty(status: str) -> str:
+    """Return what is said when completion is claimed with changes that are not committed."""
+    return (
+        "You said that the work is done, but there are changes that are not committed:\n\n"
+        f"{fenced(status[:_MOST_TAIL])}\n\nHave them committed, or removed where they are not "
+        f"part of the work. {ENDINGS}"
+    )
+
+
+def rejected(feedback: str) -> str:
+    """Return what is said when what was handed in has been judged, and is not enough."""
+    return (
+        "What you handed in was looked at, and is not accepted yet:\n\n"
+        f"{feedback[:_MOST_FEEDBACK].strip()}\n\n"
+        f"Have this put right, with tests, and committed. {ENDINGS}"
+    )
+
+
+def answer(text: str) -> str:
+    """Return the answer to a question of the session's."""
+    return f"The answer to your question:\n\n{text[:_MOST_FEEDBACK].strip()}\n\nGo on. {ENDINGS}"
+
+
+def in_file(path: str) -> str:
+    """Return the prompt that stands for one that is too long to be given as such."""
+    return (
+        f"Your task is too long for a prompt and is in the file {path}. Read all of it before "
+        f"anything else, in parts if need be, and then do what it says. {ENDINGS}"
+    )
+
+
+def fenced(text: str) -> str:
+    """Return text from elsewhere as a block that nothing in it can close."""
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return f"{fence}\n{text.rstrip()}\n{fence}"
+
+
+def _inline(text: str) -> str:
+    return "`" + " ".join(text.replace("`", "'").split())[:_MOST_ITEM] + "`"
+
+
+def _time(seconds: float) -> str:
+    return duration(float(round(seconds))) if seconds >= 1 else duration(max(seconds, 0.001))

@@ -1,0 +1,1 @@
+"""The kinds of sessions: one file for each."""

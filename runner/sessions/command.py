@@ -1,0 +1,128 @@
+"""Any program as a session: the prompt on stdin, exit 0 ends the turn, anything else is a crash.
+
+Such a program has no hooks. So this file writes the events without which nobody would know where
+it stands, with `"source": "attractor"` in them: `UserPromptSubmit` and `PreToolUse` when a turn is
+started (its whole run counts as one tool call), and `Stop`, with the end of what it printed as the
+last message, when its process has ended well. A turn's end is found by whoever looks; it is written
+at least once, and after a crash of ours perhaps twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, Final, final
+
+from attractor.errors import ToolError
+from runner.session import Launch, Look
+from runner.sessions.stage import Stage
+from runner.sessions.turns import Turns
+from signals import atomic
+
+KIND: Final = "command"
+_MOST_MESSAGE: Final = 8_000
+_MOST_PROMPT: Final = 100_000
+_LAST: Final = 4_000
+_SHOWN: Final = 20_000
+
+
+@final
+class CommandSession:
+    """One node's."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._turns = Turns(stage, KIND)
+
+    def start(self, launch: Launch) -> None:
+        self.end()
+        self._turns.begin(launch.session_id, launch.number)
+        self._run(self._with_task(launch))
+
+    def _with_task(self, launch: Launch) -> str:
+        """Return the prompt; of a session that is resumed with its task, for it has no memory."""
+        path = os.path.join(self._stage.layout.brief(self._stage.node), "prompt.md")
+        if launch.resume:
+            with contextlib.suppress(FileNotFoundError), open(path, encoding="utf-8") as file:
+                return f"{file.read()}\n\n{launch.prompt}"
+        self._stage.prepare()
+        atomic.replace(path, launch.prompt.encode("utf-8", "replace"))
+        return launch.prompt
+
+    def _run(self, text: str) -> None:
+        env = self._stage.prepare()
+        argv = ["/bin/sh", "-c", self._stage.assignment.command]
+        self._turns.run(argv, env, text.encode("utf-8", "replace"))
+        self._publish("UserPromptSubmit", {"prompt": text[:_MOST_PROMPT]})
+        call = {"tool_name": KIND, "tool_use_id": f"turn-{self._turns.number}"}
+        self._publish("PreToolUse", {**call, "tool_input": {"command": argv[-1][:_MOST_MESSAGE]}})
+
+    def look(self) -> Look:
+        running = self._turns.running
+        if running is not False:
+            return Look(alive=running, last_lines=self._said(_LAST))
+        status = self._turns.status()
+        code = status.get("exit") if status else None
+        if code == 0:
+            self._ended()
+        if code == 0 or self._turns.record.interrupted:
+            return Look(alive=True, last_lines=self._said(_LAST))
+        known = code if isinstance(code, int) else None
+        last = self._said(_LAST)
+        return Look(alive=False, exit_status=known, last_lines=last, lost=status is None)
+
+    def _ended(self) -> None:
+        """Say that the turn has ended, unless that was said before."""
+        mark = self._turns.path("stopped")
+        if os.path.lexists(mark):
+            return
+        message = self._turns.tail("out", _MOST_MESSAGE).strip()
+        self._publish("Stop", {"last_assistant_message": message, "background_tasks": []})
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+    def _publish(self, kind: str, said: Mapping[str, Any]) -> None:
+        event = {"hook_event_name": kind, "session_id": self._turns.record.session_id, **said}
+        event |= {"source": "attractor", "cwd": self._stage.assignment.work_folder}
+        data = json.dumps(event).encode()
+        folder = self._stage.layout.events(self._stage.node)
+        for at in itertools.count(self._stage.clock.wall_ns()):
+            with contextlib.suppress(FileExistsError):
+                atomic.publish(folder, f"{at:020d}-{os.getpid()}.json", data, tmp=folder)
+                return
+
+    def screen(self) -> str:
+        return self._said(_SHOWN)
+
+    def _said(self, most: int) -> str:
+        return f"{self._turns.tail('out', most)}{self._turns.tail('err', most)}"[-most:]
+
+    def deliver(self, text: str) -> None:
+        if not self._turns.over(text):
+            raise ToolError("the program is still at work, so nothing can be said to it")
+        self._say(text)
+
+    def submit(self) -> None:
+        if text := self._turns.waiting():
+            self._say(text)
+
+    def _say(self, text: str) -> None:
+        self._stage.sweep()
+        self._run(text)
+        self._turns.said()
+
+    def interrupt(self) -> None:
+        self._turns.interrupt()
+
+    def end(self) -> None:
+        self._turns.end()
+
+    def attach(self, *, write: bool) -> list[str]:
+        del write
+        return []
+
+    def fds(self) -> tuple[int, ...]:
+        return self._turns.fds()

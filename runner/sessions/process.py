@@ -1,0 +1,91 @@
+"""The one process that a session's life hangs on: is it alive, wake me when it ends, end it.
+
+Whoever it is, is said by its identity, so a pid that was given to somebody else is never taken for
+it, watched for it, or killed for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal as posix_signals
+from typing import Final, final
+
+from signals.owner import Liveness, Owner, liveness, owner_of
+
+_END_SECONDS: Final = 5.0
+
+
+@final
+class Process:
+    """A process that is not our child, by its identity."""
+
+    def __init__(self, owner: Owner | None) -> None:
+        self.owner = owner
+        self._ended = owner is None
+        self._fd = -1
+
+    @property
+    def alive(self) -> bool | None:
+        """Whether it runs; None: that is not known."""
+        if self._ended:
+            return False
+        state = liveness(self.owner)
+        self._ended = state is Liveness.DEAD
+        return None if state is Liveness.UNKNOWN else not self._ended
+
+    def fds(self) -> tuple[int, ...]:
+        """Return what becomes readable when it ends; nothing once it has, or where none can be."""
+        if self._fd < 0 and self.owner is not None and not self._ended:
+            self._fd = _handle(self.owner)
+        if self._fd >= 0 and _readable(self._fd, 0):
+            self._ended = True
+            self.close()
+        return (self._fd,) if self._fd >= 0 else ()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for its end; return whether it has ended."""
+        if fds := self.fds():
+            _readable(fds[0], seconds)
+        return self.alive is False
+
+    def signal(self, number: int) -> None:
+        """Send it a signal, if it is still the one that we mean."""
+        if self.owner is None or self.alive is not True:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if fds := self.fds():
+                posix_signals.pidfd_send_signal(fds[0], number)
+            else:
+                os.kill(self.owner.pid, number)
+
+    def kill(self) -> None:
+        """Kill it, and see it end."""
+        self.signal(posix_signals.SIGKILL)
+        self.wait(_END_SECONDS)
+
+    def close(self) -> None:
+        """Let go of it."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _handle(owner: Owner) -> int:
+    try:
+        fd = os.pidfd_open(owner.pid)
+    except (AttributeError, OSError):  # elsewhere the slow listing finds its end
+        return -1
+    # Between our reading of the record and now the pid may have gone to somebody else.
+    if owner_of(owner.pid) != owner:
+        os.close(fd)
+        return -1
+    return fd
+
+
+def _readable(fd: int, seconds: float) -> bool:
+    # Not select(): a descriptor may have a number above its bound.
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))

@@ -1,0 +1,185 @@
+"""A session with one process for each turn: between turns nobody lives, and that is no death.
+
+A turn is a number, counted through all launches, with files of its own in `turns/`: what it was
+given, what it said, how it ended. Its process is started by the launcher, which waits for it and
+outlives its Runner, so how a turn ended is known to whoever asks. What is said to the session while
+a turn is ending is kept, and said when `submit` asks for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal as posix_signals
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final, final
+
+from runner.sessions.process import Process
+from runner.sessions.record import Record
+from runner.sessions.stage import Stage
+from signals import atomic
+from signals.owner import owner_of
+
+_ENDING_SECONDS: Final = 2.0
+_MOST_OUTPUT: Final = 64 * 1024 * 1024
+_TAIL_BYTES: Final = 256 * 1024
+Line = Callable[[str, int], list[str]]
+
+
+@final
+class Turns:
+    """One node's turns."""
+
+    def __init__(self, stage: Stage, kind: str) -> None:
+        self._stage = stage
+        self._kind = kind
+        known = stage.record
+        self.record = known if known is not None and known.kind == kind else self._none()
+        self._process = Process(self.record.owner)
+
+    def _none(self) -> Record:
+        assignment = self._stage.assignment
+        return Record(kind=self._kind, session_id="", worktree=assignment.worktree)
+
+    @property
+    def number(self) -> int:
+        """The turn that was begun last; 0 before the first."""
+        return self.record.turn
+
+    def path(self, ending: str, number: int | None = None) -> str:
+        """Return the name of a file of a turn; of the last without a number."""
+        turn = self.number if number is None else number
+        return os.path.join(self._stage.turns, f"{turn}.{ending}")
+
+    def begin(self, session_id: str, launch: int) -> None:
+        """Write down that a session was started; its turns follow."""
+        self.record = replace(self.record, session_id=session_id, launch=launch, owner=None)
+        self._stage.keep(self.record)
+
+    def run(self, argv: list[str], env: Mapping[str, str], stdin: bytes | None = None) -> None:
+        """Start the process of the next turn."""
+        number = self.number + 1
+        given: dict[str, Any] = {"stderr": self.path("err", number)}
+        if self._stage.fenced:
+            given["report"] = self.path("report", number)
+        for ending in ("out", "err", "report", "status"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path(ending, number))
+        if stdin is not None:
+            atomic.replace(self.path("in", number), stdin)
+            given["stdin"] = self.path("in", number)
+        # First the record: a turn that was begun and not written down could not be told from none.
+        self.record = replace(self.record, turn=number, interrupted=False, owner=None)
+        self._stage.keep(self.record)
+        command = self._stage.command(
+            argv,
+            {**env, "ATTRACTOR_TURN": str(number)},
+            mode="wait",
+            stdout=self.path("out", number),
+            status=self.path("status", number),
+            most=_MOST_OUTPUT,
+            grace=self._stage.assignment.limits.kill_grace,
+            **given,
+        )
+        owner = owner_of(self._stage.start(command))
+        level = self._stage.level.name
+        self.record = replace(self.record, turn=number, interrupted=False, owner=owner, level=level)
+        self._stage.keep(self.record)
+        self._process.close()
+        self._process = Process(owner)
+
+    @property
+    def running(self) -> bool | None:
+        """Whether a turn is under way; None: that is not known."""
+        return self._process.alive
+
+    def over(self, text: str) -> bool:
+        """Say whether the next turn can begin, after a short wait; else keep what it is given."""
+        if self._process.wait(_ENDING_SECONDS):
+            return True
+        atomic.replace(self._waiting(), text.encode("utf-8", "replace"))
+        return False
+
+    def waiting(self) -> str:
+        """Return what was kept, if its turn can begin now."""
+        if self.running is not False:
+            return ""
+        try:
+            with open(self._waiting(), encoding="utf-8") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+
+    def said(self) -> None:
+        """Forget what was kept: its turn has begun."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._waiting())
+
+    def _waiting(self) -> str:
+        return os.path.join(self._stage.turns, "waiting")
+
+    def status(self) -> Mapping[str, Any] | None:
+        """Return how the last turn's process ended; None while it runs, or if nobody saw it."""
+        try:
+            with open(self.path("status"), "rb") as file:
+                said = json.loads(file.read())
+        except (OSError, ValueError):
+            return None
+        return said if isinstance(said, dict) else None
+
+    def tail(self, ending: str, most: int = _TAIL_BYTES) -> str:
+        """Return the end of a file of the last turn."""
+        try:
+            with open(self.path(ending), "rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - most))
+                return file.read(most).decode("utf-8", "replace")
+        except OSError:
+            return ""
+
+    def interrupt(self) -> None:
+        """End the turn that is under way."""
+        if self.running is False:
+            return
+        # Before the deed: a death in between must not look like the session's own.
+        self.record = replace(self.record, interrupted=True)
+        self._stage.keep(self.record)
+        self._end_process()
+
+    def _end_process(self) -> None:
+        """End the turn's process: the program itself first, so that it can write what it has."""
+        grace = self._stage.assignment.limits.kill_grace
+        if self._process.alive and (program := self._program()):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(program, posix_signals.SIGTERM)
+            self._process.wait(grace)
+        self._process.signal(posix_signals.SIGTERM)
+        self._process.wait(grace)
+        self._process.kill()
+
+    def _program(self) -> int:
+        """Return the pid of the program that the turn's process waits for; 0 where unknown."""
+        assert self.record.owner is not None
+        parent = self.record.owner.pid
+        try:
+            if self._stage.fenced:
+                with open(self.path("report"), "rb") as report:
+                    parent = int(json.loads(report.readline())["child-pid"])
+            with open(f"/proc/{parent}/task/{parent}/children", encoding="ascii") as names:
+                return int(names.read().split()[0])
+        except (OSError, ValueError, KeyError, IndexError):
+            return 0
+
+    def end(self) -> None:
+        """End everything that a turn has started."""
+        self._end_process()
+        self._process.close()
+        self._stage.sweep()
+        self._stage.ended()
+        self.said()
+
+    def fds(self) -> tuple[int, ...]:
+        """Return what becomes readable when the turn's process ends."""
+        return self._process.fds()

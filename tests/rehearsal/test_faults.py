@@ -1,0 +1,232 @@
+"""Each fault changes what is scripted for its node, and nothing else."""
+
+from __future__ import annotations
+
+import shlex
+import signal as posix_signals
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from attractor.errors import InputError
+from attractor.pipeline.dot import parse as parse_dot
+from attractor.pipeline.graph import build
+from attractor.rehearsal import faults, script
+from attractor.rehearsal.default import COMPLETE, scenario_for
+from attractor.rehearsal.faults import Fault, Kind, Terms
+from attractor.rehearsal.turn import (
+    Block,
+    Failure,
+    Hold,
+    NodeScript,
+    Script,
+    Text,
+    ToolCall,
+    Turn,
+)
+
+GRAPH = build(parse_dot("digraph g { impl [worker_type=tdd]; other; }"))
+PLAIN = scenario_for(GRAPH)
+NODES = ("impl", "other")
+
+
+def applied(*texts: str, to: Script = PLAIN, terms: Terms | None = None) -> Script:
+    return faults.apply(to, faults.parse(texts, NODES), terms or Terms())
+
+
+def turns(made: Script, attempt: int = 1, role: str = "orchestrator") -> Sequence[Turn]:
+    return made.turns(role, "impl", attempt)
+
+
+def called(block: Block) -> str:
+    """What a block says or calls."""
+    if isinstance(block, ToolCall):
+        return str(block.input.get("command") or block.input.get("file_path") or block.name)
+    return block.text
+
+
+def test_faults_are_read() -> None:
+    texts = [f"{kind.value}@impl" for kind in Kind]
+    assert faults.parse(texts, NODES) == tuple(Fault(kind, "impl") for kind in Kind)
+    assert faults.parse(["lie@a@b"], ["a@b"]) == (Fault(Kind.LIE, "a@b"),)
+    assert faults.parse([], NODES) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "problem", "fix"),
+    [
+        (
+            "sleep@impl",
+            "there is no fault 'sleep@impl'",
+            "the faults are crash@NODE, lie@NODE, peek@NODE, ratelimit@NODE, reject@NODE, stuck@NO",
+        ),
+        ("crash", "there is no fault 'crash'", "the faults are crash@NODE"),
+        ("", "there is no fault ''", "the faults are crash@NODE"),
+        ("CRASH@impl", "there is no fault 'CRASH@impl'", "the faults are crash@NODE"),
+        ("crash@imp", "there is no node 'imp' with work", "that can have one are impl"),
+        ("crash@", "there is no node '' with work", "that can have one are impl, other"),
+        ("crash@zzz", "there is no node 'zzz' with work", "that can have one are impl, other"),
+    ],
+)
+def test_an_unknown_fault_or_node_is_refused_with_the_legal_ones(
+    text: str, problem: str, fix: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        faults.parse([text], NODES)
+    assert problem in caught.value.problem
+    assert fix in caught.value.fix
+
+
+def test_without_nodes_there_is_nothing_to_choose() -> None:
+    with pytest.raises(InputError) as caught:
+        faults.parse(["crash@a"], ())
+    assert caught.value.fix
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_fault_changes_its_node_only_and_not_the_script_it_was_given(kind: Kind) -> None:
+    before = repr(PLAIN)
+    made = applied(f"{kind.value}@impl")
+    assert made != PLAIN
+    assert repr(PLAIN) == before
+    assert (made.roles, made.after) == (PLAIN.roles, PLAIN.after)
+    assert made.nodes["other"] == PLAIN.nodes["other"]
+    if kind is not Kind.REJECT:
+        assert turns(made, attempt=2) == turns(PLAIN, attempt=2)
+
+
+def test_a_fault_that_is_asked_for_twice_happens_once() -> None:
+    once = applied("violate@impl", "lie@other")
+    twice = applied("violate@impl", "violate@impl", "lie@other")
+    assert len(turns(twice)) == len(turns(once))
+
+
+def test_a_crash_kills_the_process_that_runs_the_tool_once_and_the_work_goes_on() -> None:
+    crash, *rest = turns(applied("crash@impl"))
+    assert (crash.sessions, rest) == (1, list(turns(PLAIN)))
+    line = called(*crash.blocks)
+    with subprocess.Popen(["sleep", "60"]) as sleeper:
+        env = {"CLAUDE_PID": str(sleeper.pid)}
+        subprocess.run(["sh", "-c", line], env=env, timeout=60, check=True)
+        assert sleeper.wait(60) == -posix_signals.SIGKILL
+    # Without that variable it is the parent that runs the tool.
+    parent = f"sh -c {shlex.quote(line)}; echo survived"
+    done = subprocess.run(["sh", "-c", parent], env={}, timeout=60, check=False)
+    assert done.returncode == -posix_signals.SIGKILL
+
+
+def test_a_stuck_session_gets_no_answer_once_and_then_does_its_work() -> None:
+    first, *rest = turns(applied("stuck@impl", terms=Terms(stuck_seconds=9.0)))
+    plain, *others = turns(PLAIN)
+    assert first.failures == (Hold(9.0),)
+    assert (first.blocks, rest) == (plain.blocks, others)
+    assert Terms().stuck_seconds >= 3600
+
+
+def test_a_limit_ends_as_many_turns_as_asked_for_and_the_client_does_not_try_again() -> None:
+    first, *rest = turns(applied("ratelimit@impl", terms=Terms(retry_after=7, rate_limits=3)))
+    refused = Failure(429, 7, reset_seconds=7, retried=False)
+    assert first.failures == (refused,) * 3
+    assert rest == list(turns(PLAIN))[1:]
+
+
+def test_a_liar_claims_completion_whenever_it_is_asked_and_does_nothing() -> None:
+    made = turns(applied("lie@impl"))
+    assert len(made) >= 100
+    assert {turn.blocks for turn in made} == {(Text(f"Everything is done.\n\n{COMPLETE}"),)}
+
+
+def test_a_violator_writes_by_tool_and_by_shell_once_and_then_does_it_properly() -> None:
+    tool, shell, *rest = turns(applied("violate@impl"))
+    assert [called(*turn.blocks) for turn in (tool, shell)] == [
+        "violation.txt",
+        "echo x > violation-by-shell.txt",
+    ]
+    assert (tool.sessions, shell.sessions, rest) == (1, 1, list(turns(PLAIN)))
+
+
+def test_a_peeker_reads_every_path_by_tool_and_by_shell(tmp_path: Path) -> None:
+    (tmp_path / "it's").mkdir()
+    (tmp_path / "it's" / "rubric").write_text("blind")
+    (tmp_path / "key").write_text("secret")
+    paths = (str(tmp_path / "it's"), str(tmp_path / "key"))
+    one, two, *rest = turns(applied("peek@impl", terms=Terms(peek=paths)))
+    assert rest == list(turns(PLAIN))
+    seen = []
+    for turn, path in ((one, paths[0]), (two, paths[1])):
+        read, shell = turn.blocks
+        assert called(read) == path
+        done = subprocess.run(
+            ["sh", "-c", called(shell)], capture_output=True, text=True, timeout=60, check=True
+        )
+        seen.append(done.stdout)
+    assert seen == ["blind", "secret"]
+
+
+def test_a_rejected_node_is_judged_again_and_its_work_is_done_again() -> None:
+    made = applied("reject@impl", terms=Terms(rejections=2))
+    bad, good = turns(made, role="judge")
+    assert (bad.sessions, good) == (2, PLAIN.roles["judge"][0])
+    assert bad.blocks == (ToolCall("StructuredOutput", {"score": 0.0, "evidence": []}),)
+    for attempt in (1, 2):
+        *plain, again, _, claim = turns(made, attempt)
+        assert plain == list(turns(PLAIN))
+        (call,) = again.blocks
+        assert isinstance(call, ToolCall)
+        assert call.input["subagent_type"] == "tdd"
+        assert made.worker(call.input["prompt"], "impl", attempt) == ("agent:tdd", call.turns)
+        assert COMPLETE in called(*claim.blocks).splitlines()
+
+
+def test_several_faults_of_one_node_all_happen_and_a_lie_comes_last() -> None:
+    made = turns(applied(*(f"{kind.value}@impl" for kind in Kind), terms=Terms(peek=("p",))))
+    assert [called(turn.blocks[0]) for turn in made[:5]] == [
+        "p",
+        "violation.txt",
+        "echo x > violation-by-shell.txt",
+        'kill -9 "${CLAUDE_PID:-$PPID}"',
+        f"Everything is done.\n\n{COMPLETE}",
+    ]
+    assert [type(each) for each in made[3].failures] == [Failure, Failure, Hold]
+
+
+SCENARIO = """
+version: 1
+roles:
+  orchestrator: [say: anybody]
+  judge: [structured: {score: 1}]
+nodes:
+  impl:
+    attempts:
+      1: {orchestrator: [say: once], judge: [say: j1]}
+      2: {orchestrator: [say: twice]}
+"""
+
+
+def test_a_scenario_of_the_user_s_goes_on_after_its_fault() -> None:
+    written = script.parse(SCENARIO)
+    made = applied("crash@impl", "crash@other", to=written)
+    assert [called(*turn.blocks) for turn in turns(made)][1:] == ["once"]
+    assert turns(made, attempt=2) == turns(written, attempt=2)
+    assert turns(made, 1, "judge") == turns(written, 1, "judge")
+    assert [called(*turn.blocks) for turn in made.turns("orchestrator", "other", 1)][1:] == [
+        "anybody"
+    ]
+    judged = applied("reject@impl", to=written)
+    assert [len(turns(judged, attempt, "judge")) for attempt in (1, 2)] == [2, 2]
+    assert [len(turns(judged, attempt)) for attempt in (1, 2, 3)] == [4, 4, 4]
+
+
+def test_a_fault_of_a_list_that_is_used_up_comes_before_what_is_said_then() -> None:
+    empty = Script({}, PLAIN.after, {"impl": NodeScript({"orchestrator": []})})
+    (late,) = turns(applied("stuck@impl", to=empty))
+    assert late.blocks == PLAIN.after.blocks
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_fault_of_a_node_without_turns_is_refused(kind: Kind) -> None:
+    nobody = script.parse("version: 1\nroles: {cook: []}")
+    with pytest.raises(InputError, match=r"has no turns of the role '(orchestrator|judge)'"):
+        applied(f"{kind.value}@impl", to=nobody)
