@@ -1,9 +1,10 @@
 """Git, as our processes ask it: no program of a judged tree runs, and nothing asks or waits.
 
 Which repository is meant is always said (`GIT_DIR`, `GIT_WORK_TREE`) and never found by looking at
-the tree that an agent writes. The environment is made from nothing. Hooks, file system monitors,
-pagers, external diffs and text converters are off, submodules are never entered, replaced objects
-and grafts are not followed, and nothing is fetched. Every call has a deadline and bounded output.
+the tree that an agent writes. The environment is made from nothing. Hooks, file system monitors
+and pagers are off, replaced objects and grafts are not followed, and nothing is fetched. What one
+command alone could start (external diffs, text converters, a git inside a submodule), its caller
+switches off. Every call has a deadline and bounded output.
 
 Trusted are the user's own settings: the system's, the user's and the repository's. A filter that
 they name (such as that of Git LFS) runs when a file is written or compared, on files that an agent
@@ -40,7 +41,6 @@ _SETTINGS: Final = (
     "core.bigFileThreshold=16m",
     "core.quotePath=true",
     "credential.helper=",
-    "diff.ignoreSubmodules=all",
     "gc.auto=0",
     "log.showSignature=false",
     "maintenance.auto=false",

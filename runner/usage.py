@@ -8,7 +8,6 @@ keys are skipped, absurd figures count as nothing. Verified with version 2.1.329
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -129,6 +128,8 @@ def texts_of(message: Mapping[str, Any]) -> list[str]:
 
 def time_of(line: Mapping[str, Any]) -> float:
     """Return when a record was written, in seconds since 1970; 0 where it does not say."""
+    import datetime as dt  # only where a transcript is read
+
     try:
         return dt.datetime.fromisoformat(str(line.get("timestamp"))).timestamp()
     except (ValueError, OverflowError):

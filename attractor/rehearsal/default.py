@@ -18,6 +18,7 @@ from attractor.pipeline.graph import Graph, Node
 from attractor.rehearsal.turn import (
     JUDGE,
     ORCHESTRATOR,
+    SUPERVISOR,
     NodeScript,
     Script,
     Text,
@@ -55,7 +56,12 @@ def scenario_for(graph: Graph) -> Script:
         if graph.handler(node) == "codergen"
     }
     judge = Turn((ToolCall("StructuredOutput", PASSED),))
-    return Script({JUDGE: [judge]}, Turn((Text(f"Nothing is left to do.\n\n{COMPLETE}"),)), nodes)
+    opinion = Turn((ToolCall("StructuredOutput", {"state": "working", "text": ""}),))
+    return Script(
+        {JUDGE: [judge], SUPERVISOR: [opinion]},
+        Turn((Text(f"Nothing is left to do.\n\n{COMPLETE}"),)),
+        nodes,
+    )
 
 
 def work(prompt: str, worker: str, files: list[str], message: str) -> list[Turn]:

@@ -14,6 +14,8 @@ from typing import Any, Final, final
 MAIN: Final = "main"
 ORCHESTRATOR: Final = "orchestrator"
 JUDGE: Final = "judge"
+SUPERVISOR: Final = "supervisor"
+"""Who says what a turn means that facts do not decide."""
 SUBAGENT: Final = "subagent"
 
 

@@ -18,7 +18,7 @@ from typing import Final, final
 from attractor.errors import ToolError
 from runner.session import Launch, Look
 from runner.sessions import claude
-from runner.sessions.process import Process
+from runner.sessions.process import Process, fenced_program
 from runner.sessions.record import Record
 from runner.sessions.stage import Stage
 from runner.tmux import Pane, Terminal, Tmux, socket_path
@@ -58,8 +58,8 @@ class InteractiveSession:
         self.end()
         env = self._stage.prepare()
         argv = claude.command_line(self._stage, launch, env)
-        report = os.path.join(self._stage.turns, f"{launch.number}.report")
-        command = self._stage.command(argv, env, mode="exec", report=report)
+        how = {"report": self._report(launch.number)} if self._stage.fenced else {}
+        command = self._stage.command(argv, env, mode="exec", **how)
         self._terminal.start(command, events=self._stage.layout.events(self._stage.node))
         pane = self._terminal.pane()
         self._stage.keep(
@@ -141,12 +141,21 @@ class InteractiveSession:
                 return False
 
     def end(self) -> None:
-        # The terminal first: it would report a death that is our own doing.
-        self._terminal.kill()
-        self._process.kill()
+        # First the program: killed at once, it would lose what it has not written yet.
+        self._process.end(self._program(), self._stage.assignment.limits.kill_grace)
         self._process.close()
+        self._terminal.kill()
         self._stage.sweep()
         self._stage.ended()
+
+    def _program(self) -> int:
+        known, owner = self._stage.record, self._process.owner
+        if self._stage.fenced and known is not None:
+            return fenced_program(self._report(known.launch))
+        return owner.pid if owner else 0
+
+    def _report(self, number: int) -> str:
+        return os.path.join(self._stage.turns, f"{number}.report")
 
     def attach(self, *, write: bool) -> list[str]:
         return self._terminal.attach(write=write)

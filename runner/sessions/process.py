@@ -7,6 +7,7 @@ it, watched for it, or killed for it.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import signal as posix_signals
@@ -60,6 +61,14 @@ class Process:
             else:
                 os.kill(self.owner.pid, number)
 
+    def end(self, program: int, grace_seconds: float) -> None:
+        """Ask the program in it to end, so that it can write what it has; then kill it."""
+        if program and self.alive:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(program, posix_signals.SIGTERM)
+            self.wait(grace_seconds)
+        self.kill()
+
     def kill(self) -> None:
         """Kill it, and see it end."""
         self.signal(posix_signals.SIGKILL)
@@ -70,6 +79,24 @@ class Process:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def first_child(pid: int) -> int:
+    """Return the pid of the program that this process has started; 0 where that cannot be seen."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return int(file.read().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def fenced_program(report: str) -> int:
+    """Return the pid of the program that bwrap has started, from what it reports; 0: unknown."""
+    try:
+        with open(report, "rb") as file:
+            return first_child(int(json.loads(file.readline())["child-pid"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
 
 
 def _handle(owner: Owner) -> int:

@@ -11,12 +11,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal as posix_signals
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final, final
 
-from runner.sessions.process import Process
+from runner.sessions.process import Process, fenced_program, first_child
 from runner.sessions.record import Record
 from runner.sessions.stage import Stage
 from signals import atomic
@@ -149,28 +148,14 @@ class Turns:
         self._end_process()
 
     def _end_process(self) -> None:
-        """End the turn's process: the program itself first, so that it can write what it has."""
+        """End the turn's program, then the process that waits for it."""
         grace = self._stage.assignment.limits.kill_grace
-        if self._process.alive and (program := self._program()):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(program, posix_signals.SIGTERM)
-            self._process.wait(grace)
-        self._process.signal(posix_signals.SIGTERM)
-        self._process.wait(grace)
-        self._process.kill()
-
-    def _program(self) -> int:
-        """Return the pid of the program that the turn's process waits for; 0 where unknown."""
-        assert self.record.owner is not None
-        parent = self.record.owner.pid
-        try:
-            if self._stage.fenced:
-                with open(self.path("report"), "rb") as report:
-                    parent = int(json.loads(report.readline())["child-pid"])
-            with open(f"/proc/{parent}/task/{parent}/children", encoding="ascii") as names:
-                return int(names.read().split()[0])
-        except (OSError, ValueError, KeyError, IndexError):
-            return 0
+        owner = self.record.owner
+        report = self.path("report")
+        program = (
+            fenced_program(report) if self._stage.fenced else first_child(owner.pid if owner else 0)
+        )
+        self._process.end(program, grace)
 
     def end(self) -> None:
         """End everything that a turn has started."""

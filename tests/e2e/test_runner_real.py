@@ -211,6 +211,35 @@ nodes:
 """
 
 
+def test_where_facts_do_not_decide_a_model_is_asked_but_never_without_a_commit(
+    stage: Any,
+) -> None:
+    one = stage(scenario=UNCLEAR)
+    review = one.expect("NEEDS_REVIEW", SECONDS)
+    asked = [json.loads(line) for line in Path(one.layout.requests).read_text().splitlines()]
+    # Not after the first turn: without a commit there is nothing that an opinion could decide.
+    turns = [each["turn"] for each in asked if each["role"] == "orchestrator"]
+    assert sum(each["role"] == "supervisor" for each in asked) == 1
+    assert len(turns) > 1
+    assert git(one, "rev-list", "--count", f"HEAD..{review.payload.commit_hash}") == "1"
+    finish(one)
+
+
+UNCLEAR = """version: 1
+roles:
+  supervisor:
+    - structured: {state: done, text: ""}
+nodes:
+  work:
+    orchestrator:
+      - say: "I have looked around, and all is well."
+      - spawn: {worker: backend-solutions-engineer, prompt: "Do it.", turns: [
+          {run: "echo one > made.txt && git add -A && git commit -qm one"}, {say: "Made."}]}
+      - say: "The worker is at work."
+      - say: "That should be all."
+"""
+
+
 @pytest.mark.parametrize("when", ["registered", "busy", "review"])
 def test_a_runner_that_is_killed_and_started_again_watches_the_same_session(
     stage: Any, when: str

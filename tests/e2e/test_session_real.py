@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from attractor.rehearsal import environment
 from attractor.rehearsal.server import ScriptedServer
 from attractor.run.assignment import Assignment
 from attractor.run.branch import node_branch
@@ -25,6 +26,7 @@ from runner.git import Worktree
 from runner.sandbox import Level
 from runner.session import Launch, Session
 from runner.sessions.opening import open_session
+from runner.sessions.stage import Stage
 from runner.transcript import transcript_path
 from signals.clock import SystemClock
 
@@ -51,6 +53,8 @@ class Node:
     worktree: Worktree
     server: ScriptedServer
     opened: list[Session]
+    environ: dict[str, str] | None = None
+    level: Level = Level(sandbox.POLICY)
 
     def open(self, wanted: str = sandbox.BWRAP) -> Session:
         """The session, as a Runner that is started now opens it."""
@@ -58,7 +62,8 @@ class Node:
         level = Level(sandbox.POLICY, "off") if wanted == sandbox.POLICY else level
         if level.name != wanted:
             pytest.skip(level.reason)
-        session = open_session(self.assignment, self.worktree, level, SystemClock())
+        self.level = level
+        session = open_session(self.assignment, self.worktree, level, SystemClock(), self.environ)
         self.opened.append(session)
         return session
 
@@ -290,7 +295,14 @@ roles:
     - run: "echo x > f.txt && git add f.txt && git commit -qm 'Add f' && git log --format=%%s"
     - say: "Committed."
 """
-FORBIDDEN = {"AskUserQuestion", "Cron", "EnterWorktree", "ScheduleWakeup", "WebFetch", "Workflow"}
+FORBIDDEN = {
+    "AskUserQuestion",
+    "CronCreate",
+    "EnterWorktree",
+    "ScheduleWakeup",
+    "WebFetch",
+    "Workflow",
+}
 
 
 @pytest.mark.parametrize("workers", ["subagent", "team"])
@@ -310,3 +322,44 @@ def test_a_worker_of_ours_writes_and_commits_and_the_session_has_no_tool_that_wa
     assert "Agent" not in offered["agent:worker"]
     assert ("SendMessage" in offered["agent:worker"]) is team
     assert bool(one.events("TeammateIdle")) is team
+
+
+OF_A_PERSON = """
+version: 1
+roles:
+  main:
+    - say: "First."
+    - say: "Second."
+"""
+
+
+@pytest.mark.parametrize("level", ["bwrap", "policy"])
+def test_a_real_run_has_the_person_s_login_and_changes_nothing_of_theirs(
+    node: Callable[..., Node], tmp_path: Path, level: str
+) -> None:
+    one = node(OF_A_PERSON, base_url="")
+    home = tmp_path / "person"
+    environment.seed_config(str(home / ".claude"), one.assignment.project)
+    # A person's own state lies beside that folder, not in it.
+    (home / ".claude" / ".claude.json").rename(home / ".claude.json")
+    one.environ = {
+        "HOME": str(home),
+        "PATH": os.environ["PATH"],
+        "ANTHROPIC_BASE_URL": one.server.base_url,
+        "ANTHROPIC_AUTH_TOKEN": "the person's",
+        "GITHUB_TOKEN": "not for a session",
+    }
+    before = {each: each.read_bytes() for each in home.rglob("*") if each.is_file()}
+    session = one.open(level)
+    begin = launch("Begin.")
+    session.start(begin)
+    one.turns(1)
+    session.deliver("Message [say-1] from your supervisor.")
+    one.turns(2)
+    assert {each.role for each in one.server.requests} == {"main"}
+    session.end()
+    if level == sandbox.BWRAP:
+        assert {each: each.read_bytes() for each in home.rglob("*") if each.is_file()} == before
+    config = Stage(one.assignment, one.worktree, one.level, SystemClock(), one.environ).config
+    path = transcript_path(config, one.assignment.work_folder, begin.session_id)
+    assert "Second." in Path(path).read_text()

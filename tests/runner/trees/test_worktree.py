@@ -287,7 +287,8 @@ def test_without_git_the_error_says_how_to_install_it(
 def test_a_record_that_is_not_ours_is_damage(checkout: Any) -> None:
     checkout.ensure()
     path = checkout.assignment().layout.worktree_record("n")
-    for text in ("", "[]", "{}", '{"stage": "made"}'):
+    wrong = Path(path).read_text().replace('"attempt": 1', '"attempt": "1"')
+    for text in ("", "[]", "{}", '{"stage": "made"}', wrong):
         Path(path).write_text(text)
         with pytest.raises(DamageError) as caught:
             checkout.ensure()
