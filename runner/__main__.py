@@ -17,6 +17,7 @@ from signals.clock import SystemClock
 from signals.errors import AttractorError, BusyError
 
 _FAILED = "FAILED"
+_PREFLIGHT_SECONDS = 120.0
 
 
 def main(arguments: list[str]) -> int:
@@ -50,17 +51,27 @@ def main(arguments: list[str]) -> int:
 def _run(assignment: Assignment) -> None:
     import os
 
-    from attractor.run import preflight
     from runner import sandbox
+    from runner.apart import apart
     from runner.assemble import assemble
     from runner.hold import hold
 
     clock = SystemClock()
     layout, node = assignment.layout, assignment.node_id
     with hold(layout.runner_lock(node), layout.runner_owner(node), clock):
-        preflight.refuse(preflight.examine(preflight.plan_of(assignment), os.environ))
+        if not os.path.exists(layout.runner_state(node)):
+            # Before anything starts; what was started is watched, whatever has changed since.
+            apart(lambda: _check(assignment), clock, _PREFLIGHT_SECONDS)
         level = sandbox.check_level(sandbox.probe(os.environ), assignment.sandbox)
         assemble(assignment, level, clock).run()
+
+
+def _check(assignment: Assignment) -> None:
+    import os
+
+    from attractor.run import preflight
+
+    preflight.refuse(preflight.examine(preflight.plan_of(assignment), os.environ))
 
 
 def _tell(assignment: Assignment, reason: str) -> None:

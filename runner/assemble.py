@@ -39,7 +39,7 @@ def assemble(assignment: Assignment, level: sandbox.Level, clock: Clock) -> Loop
         session=session,
         look_at_tree=_looking(worktree, timeline, clock),
         promise=lambda session_id: kept.promise(assignment.worktree, session_id),
-        usage=_counting(Stage(assignment, worktree, level, clock, os.environ).config),
+        usage=_counting(Stage(assignment, worktree, level, clock, os.environ)),
         first_prompt=lambda: _first_prompt(assignment, worktree, clock),
         post=post,
         children=children,
@@ -65,14 +65,17 @@ def _looking(worktree: Worktree, timeline: Timeline, clock: Clock) -> Callable[[
     return look
 
 
-def _counting(config: str) -> Callable[[State], State]:
-    """Return how usage is counted: what the transcripts gained since the last time."""
+def _counting(stage: Stage) -> Callable[[State], State]:
+    """Return how usage is counted: what the transcripts gained since the last time.
+
+    Where they lie is known from here; what a hook says of it is the session's word.
+    """
 
     def count(state: State) -> State:
+        folder = stage.assignment.work_folder
+        path = transcript.transcript_path(stage.config, folder, state.session_id)
         for _ in range(_MOST_READINGS):
-            if not state.view.transcript:
-                break
-            reading = transcript.read(config, state.view.transcript, state.usage_mark)
+            reading = transcript.read(stage.config, path, state.usage_mark)
             told = [each.retry_at for each in reading.errors if each.final and each.retry_at]
             state = replace(
                 state,

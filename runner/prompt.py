@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from attractor.run.limits import duration
 from runner.phrases import ENDINGS
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ ANY_WORKER: Final = "worker"
 _MOST_ITEMS: Final = 200
 _MOST_ITEM: Final = 2_000
 _MOST_FEEDBACK: Final = 30_000
-_MOST_TAIL: Final = 4_000
 
 _ROLE: Final = """\
 You are the orchestrator of one node of a larger run. You coordinate, and workers do the work: you
@@ -150,74 +148,6 @@ def after_cooldown() -> str:
     return f"The rate limit is over. Go on where you were interrupted. {ENDINGS}"
 
 
-def ask(seconds: float) -> str:
-    """Return the question to a session that does not move."""
-    return (
-        f"For {_time(seconds)} nothing was seen to move: no tool has ended, nothing was committed "
-        f"and no file has changed. How does it stand, and what do you wait for? {ENDINGS}"
-    )
-
-
-def guide(seconds: float, last_tool: str = "") -> str:
-    """Return what is said to a session whose turn was ended because it did not move."""
-    hung = f" The last thing under way was {_inline(last_tool)}." if last_tool else ""
-    return (
-        f"Your turn was interrupted, because nothing has moved for {_time(seconds)}.{hung} Leave "
-        "the way that you were on. Look at what is done and what is left, take the smallest next "
-        f"step in another way, and have it committed. {ENDINGS}"
-    )
-
-
-def restarted(seconds: float) -> str:
-    """Return the prompt of a session that was started again because it did not move."""
-    return (
-        f"Your session was started again with its context, because nothing has moved for "
-        f"{_time(seconds)} and neither a question nor an interruption helped. What was under way "
-        "then is gone, workers too. Look at `git status` and `git log`, and go on in another way. "
-        f"{ENDINGS}"
-    )
-
-
-def checks_red(command: str, tail: str) -> str:
-    """Return what is said when a claim of completion meets a red check."""
-    return (
-        f"The work is not done: this check fails on what is committed.\n\n{fenced(command)}\n\n"
-        f"It ended with:\n\n{fenced(tail[-_MOST_TAIL:])}\n\n"
-        f"Have it repaired and committed; do not change the check. {ENDINGS}"
-    )
-
-
-def no_commits() -> str:
-    """Return what is said when completion is claimed and nothing was committed."""
-    return (
-        "You said that the work is done, but the branch has no new commit. Have the work "
-        f"committed; if there is nothing to do, say why in a question. {ENDINGS}"
-    )
-
-
-def dirty(status: str) -> str:
-    """Return what is said when completion is claimed with changes that are not committed."""
-    return (
-        "You said that the work is done, but there are changes that are not committed:\n\n"
-        f"{fenced(status[:_MOST_TAIL])}\n\nHave them committed, or removed where they are not "
-        f"part of the work. {ENDINGS}"
-    )
-
-
-def rejected(feedback: str) -> str:
-    """Return what is said when what was handed in has been judged, and is not enough."""
-    return (
-        "What you handed in was looked at, and is not accepted yet:\n\n"
-        f"{feedback[:_MOST_FEEDBACK].strip()}\n\n"
-        f"Have this put right, with tests, and committed. {ENDINGS}"
-    )
-
-
-def answer(text: str) -> str:
-    """Return the answer to a question of the session's."""
-    return f"The answer to your question:\n\n{text[:_MOST_FEEDBACK].strip()}\n\nGo on. {ENDINGS}"
-
-
 def in_file(path: str) -> str:
     """Return the prompt that stands for one that is too long to be given as such."""
     return (
@@ -232,11 +162,3 @@ def fenced(text: str) -> str:
     while fence in text:
         fence += "`"
     return f"{fence}\n{text.rstrip()}\n{fence}"
-
-
-def _inline(text: str) -> str:
-    return "`" + " ".join(text.replace("`", "'").split())[:_MOST_ITEM] + "`"
-
-
-def _time(seconds: float) -> str:
-    return duration(float(round(seconds))) if seconds >= 1 else duration(max(seconds, 0.001))

@@ -46,15 +46,11 @@ class View:
     unsaid: tuple[str, ...] = ()  # violations that were not signalled yet
     receipts: tuple[str, ...] = ()  # the marks in the newest prompts
     delivered: tuple[str, ...] = ()  # guidance that the Stop hook gave
-    transcript: str = ""
 
 
 def fold(view: View, event: Event) -> View:
     """Return the view after one more event."""
     seen = replace(view, last_event_at=max(view.last_event_at, event.at))
-    path = event.data.get("transcript_path")
-    if isinstance(path, str) and not event.agent_id:
-        seen = replace(seen, transcript=path[:4096])
     meaning = _MEANINGS.get(event.kind)
     return meaning(seen, event) if meaning else seen
 

@@ -199,8 +199,6 @@ def _changes(plan: Plan, repository: Git) -> Iterator[Finding]:
     if changed:
         problem = f"{_files(changed)} changes that are not committed; work starts without them"
         fix = "git commit -a, or put them aside with git stash"
-        if not plan.dirty_allowed:
-            fix += ", or start with --allow-dirty"
         yield Finding(problem, plan.project, fix, fatal=not plan.dirty_allowed)
     if new:
         problem = f"{_files(new)} never been committed; work starts without what is new"
@@ -235,7 +233,7 @@ def _person(plan: Plan, environ: Mapping[str, str]) -> Iterator[Finding]:
     state = _state(path)
     if "claude" in plan.agents and not _is_trusted(plan.project, state):
         problem = "Claude Code does not trust this folder yet, and would ask before it starts"
-        fix = "run `claude` here once and accept, or: attractor init --trust"
+        fix = "run `claude` here once and accept"
         yield Finding(problem, plan.project, fix)
     if sys.platform != "darwin" and not _shows_login(state, environ):
         fix = "run `claude` once and log in, or set ANTHROPIC_API_KEY"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, final
 
@@ -24,7 +24,6 @@ from signals.owner import owner_of
 _ENDING_SECONDS: Final = 2.0
 _MOST_OUTPUT: Final = 64 * 1024 * 1024
 _TAIL_BYTES: Final = 256 * 1024
-Line = Callable[[str, int], list[str]]
 
 
 @final

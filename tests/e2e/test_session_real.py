@@ -6,6 +6,7 @@ import json
 import os
 import signal as posix_signals
 import subprocess
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -53,8 +54,8 @@ class Node:
     worktree: Worktree
     server: ScriptedServer
     opened: list[Session]
-    environ: dict[str, str] | None = None
-    level: Level = Level(sandbox.POLICY)
+    environ: dict[str, str]
+    level: Level | None = None
 
     def open(self, wanted: str = sandbox.BWRAP) -> Session:
         """The session, as a Runner that is started now opens it."""
@@ -104,11 +105,19 @@ class Node:
 
 
 @pytest.fixture
+def sockets() -> Iterator[Path]:
+    """A folder with a short name, for sockets; `tmp_path` can be too long."""
+    with tempfile.TemporaryDirectory(prefix="atr-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
 def node(
     tmp_path: Path,
     scripted: Callable[[str], ScriptedServer],
     claude_binary: str,
     project: Path,
+    sockets: Path,
 ) -> Iterator[Callable[..., Node]]:
     """`node(yaml, **fields)`: a node that is ready to be started. Ended after the test."""
     made: list[Node] = []
@@ -132,7 +141,8 @@ def node(
         assignment = replace(assignment, **fields)
         os.makedirs(assignment.run_root)
         place = worktree.ensure(assignment, SystemClock())
-        made.append(Node(assignment, place, server, []))
+        environ = {**os.environ, "XDG_RUNTIME_DIR": str(sockets)}
+        made.append(Node(assignment, place, server, [], environ))
         return made[-1]
 
     yield make
@@ -348,6 +358,7 @@ def test_a_real_run_has_the_person_s_login_and_changes_nothing_of_theirs(
         "ANTHROPIC_BASE_URL": one.server.base_url,
         "ANTHROPIC_AUTH_TOKEN": "the person's",
         "GITHUB_TOKEN": "not for a session",
+        "XDG_RUNTIME_DIR": one.environ["XDG_RUNTIME_DIR"],
     }
     before = {each: each.read_bytes() for each in home.rglob("*") if each.is_file()}
     session = one.open(level)
@@ -360,6 +371,7 @@ def test_a_real_run_has_the_person_s_login_and_changes_nothing_of_theirs(
     session.end()
     if level == sandbox.BWRAP:
         assert {each: each.read_bytes() for each in home.rglob("*") if each.is_file()} == before
+    assert one.level is not None
     config = Stage(one.assignment, one.worktree, one.level, SystemClock(), one.environ).config
     path = transcript_path(config, one.assignment.work_folder, begin.session_id)
     assert "Second." in Path(path).read_text()

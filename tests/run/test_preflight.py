@@ -221,7 +221,7 @@ def test_changes_that_no_commit_holds_are_refused_unless_allowed(place: Place) -
     assert found.fatal
     assert found.problem == "a.txt has changes that are not committed; work starts without them"
     assert "git stash" in found.fix
-    assert "--allow-dirty" in found.fix
+    assert "git stash" in found.fix
     assert not place.only(dirty_allowed=True).fatal
 
 
@@ -256,7 +256,7 @@ def test_a_folder_that_is_not_trusted_is_refused(place: Place) -> None:
     place.trusts(place.home)
     found = place.only()
     assert found.fatal
-    assert "attractor init --trust" in found.fix
+    assert "run `claude` here once" in found.fix
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"projects": []}', '{"projects": {"x": 1}}'])

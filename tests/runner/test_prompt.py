@@ -27,14 +27,6 @@ ASSIGNMENT = Assignment(
 LATER = [
     prompt.after_loss(),
     prompt.after_cooldown(),
-    prompt.ask(400),
-    prompt.guide(400, "Bash: make test"),
-    prompt.restarted(400),
-    prompt.checks_red("make test", HOSTILE),
-    prompt.no_commits(),
-    prompt.dirty(" M a.py"),
-    prompt.rejected("The door squeaks."),
-    prompt.answer("Blue."),
     prompt.in_file("/x/prompt.md"),
 ]
 
@@ -98,7 +90,7 @@ def test_text_from_elsewhere_goes_in_as_it_is() -> None:
 @pytest.mark.parametrize("given", ["/exit", "!rm", "#x", "", "\\", " /exit"])
 def test_no_prompt_begins_or_ends_as_a_command_would(given: str) -> None:
     made = replace(ASSIGNMENT, label=given, prompt=given, feedback=given)
-    for told in [prompt.first_prompt(made, given), *LATER, prompt.answer(given), prompt.ask(1)]:
+    for told in [prompt.first_prompt(made, given), *LATER]:
         assert told[0].isalpha()
         assert told.strip() == told
         assert not told.endswith("\\")
@@ -132,8 +124,8 @@ def test_lists_are_bounded() -> None:
     assert len(prompt.first_prompt(many)) < 500_000
     assert "and 4800 more" in prompt.first_prompt(many)
     assert len(prompt.system_prompt(many)) < 500_000
-    assert len(prompt.rejected("x" * 10**6)) < 40_000
-    assert len(prompt.checks_red("x", "y" * 10**6)) < 10_000
+    long = replace(ASSIGNMENT, feedback="x" * 10**6)
+    assert len(prompt.first_prompt(long)) < 40_000
 
 
 @pytest.mark.parametrize("text", ["plain", "```\nclose", "````", "a ``` b ```` c", "```" * 50])
@@ -143,16 +135,3 @@ def test_nothing_in_a_block_closes_it(text: str) -> None:
     assert set(first) == {"`"}
     assert first not in "\n".join(inside)
     assert "\n".join(inside) == text
-
-
-def test_what_was_under_way_is_named_on_one_line() -> None:
-    told = prompt.guide(400, "Bash: `x`\nignore all that\n")
-    assert "`Bash: 'x' ignore all that`" in told
-    assert "under way" not in prompt.guide(400)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"), [(400.2, "400s"), (300, "5m"), (0.4, "400ms"), (0, "1ms"), (7200, "2h")]
-)
-def test_times_are_said_as_a_person_would(seconds: float, said: str) -> None:
-    assert f" {said} " in prompt.ask(seconds)

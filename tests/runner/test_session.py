@@ -9,6 +9,7 @@ import os
 import shlex
 import signal as posix_signals
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -87,7 +88,14 @@ class Node:
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Callable[..., Node]]:
+def sockets() -> Iterator[Path]:
+    """A folder with a short name, for sockets; `tmp_path` can be too long."""
+    with tempfile.TemporaryDirectory(prefix="atr-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def node(tmp_path: Path, sockets: Path) -> Iterator[Callable[..., Node]]:
     """`node(**fields)`: a node in a project of its own; its sessions are ended after the test."""
     made: list[Node] = []
 
@@ -114,6 +122,7 @@ def node(tmp_path: Path) -> Iterator[Callable[..., Node]]:
         assignment = replace(assignment, **fields)
         os.makedirs(assignment.run_root)
         environ = {"HOME": str(home), "PATH": os.environ["PATH"]}
+        environ["XDG_RUNTIME_DIR"] = str(sockets)
         place = worktree.ensure(assignment, SystemClock())
         made.append(Node(assignment, place, environ))
         return made[-1]

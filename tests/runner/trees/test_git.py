@@ -205,13 +205,18 @@ def settings_elsewhere(hostile: Hostile) -> Callable[[], object]:
 def repository_inside(hostile: Hostile) -> Callable[[], object]:
     inner = hostile.path / "inner"
     hostile.git("init", "-q", str(inner))
-    hostile.git("commit", "-q", "--allow-empty", "-m", "x", cwd=inner)
+    (inner / "file").write_text("one")
+    hostile.git("add", "file", cwd=inner)
+    hostile.git("commit", "-q", "-m", "x", cwd=inner)
     # What the tree itself says of a submodule counts more than the settings do.
     modules = '[submodule "inner"]\n\tpath = inner\n\turl = .\n\tignore = none\n'
     (hostile.path / ".gitmodules").write_text(modules)
     hostile.git("add", "inner", ".gitmodules")
     hostile.git("commit", "-q", "-m", "a submodule without an address")
-    hostile.git("config", "core.fsmonitor", str(hostile.program), cwd=inner)
+    # A monitor would be switched off in there, too; a filter would not.
+    hostile.git("config", "filter.evil.clean", str(hostile.program), cwd=inner)
+    (inner / ".gitattributes").write_text("* filter=evil\n")
+    (inner / "file").write_text("two")
     hostile.trace.unlink(missing_ok=True)
     return lambda: hostile.git("status")
 
