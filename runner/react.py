@@ -133,7 +133,7 @@ def _turn_ended(state: State, facts: Facts, decision: Decision) -> State:
     if breaker.left(state.breaker, facts.now) > 0:
         return state  # the rest is waited for; the loop wakes when it is over
     if state.breaker.trips > 1:
-        return _tripped(state, facts)
+        return _tripped(state, facts, decision)
     if decision.refusal:
         state = replace(state, refusals=state.refusals + 1)
     text = decision.text
@@ -198,7 +198,7 @@ def _ask_model(state: State, facts: Facts, decision: Decision) -> State:
 
 def _stuck(state: State, facts: Facts, decision: Decision) -> State:
     if facts.turn is Turn.ENDED and state.breaker.trips > 1:
-        return _tripped(state, facts)
+        return _tripped(state, facts, decision)
     known, rung = ladder.step(
         state.ladder,
         decision.kind,
@@ -228,8 +228,9 @@ def _foot(state: State) -> ladder.Ladder:
     return ladder.progressed(state.ladder)
 
 
-def _tripped(state: State, facts: Facts) -> State:
-    return _hand_back(state, facts, f"The circuit breaker opened again: {state.breaker.why}.")
+def _tripped(state: State, facts: Facts, decision: Decision) -> State:
+    why = f"{decision.why} The circuit breaker opened again: {state.breaker.why}."
+    return _hand_back(state, facts, why)
 
 
 def _hand_back(state: State, facts: Facts, why: str) -> State:
