@@ -20,13 +20,9 @@ _MAY_STOP_NOT: Final = 2
 
 def promise(worktree: str, session_id: str) -> Promise:
     """Return how it stands; where it cannot be known it counts as open."""
-    folder = os.path.join(worktree, ".claude", "completion-state", "promises")
-    try:
-        found = any(name.endswith(".json") for name in os.listdir(folder))
-    except OSError:
-        return Promise.NONE
-    if not found:
-        return Promise.NONE
+    state = os.path.join(worktree, ".claude", "completion-state")
+    if not _holds(state, "promises"):
+        return Promise.KEPT if _holds(state, "history") else Promise.NONE
     env = {
         "PATH": os.environ.get("PATH", os.defpath),
         "CLAUDE_PROJECT_DIR": worktree,
@@ -40,3 +36,10 @@ def promise(worktree: str, session_id: str) -> Promise:
         max_output_bytes=1024 * 1024,
     )
     return Promise.KEPT if ended.status == _KEPT else Promise.OPEN
+
+
+def _holds(state: str, folder: str) -> bool:
+    try:
+        return any(name.endswith(".json") for name in os.listdir(os.path.join(state, folder)))
+    except OSError:
+        return False

@@ -217,13 +217,20 @@ class Loop:
             state = self._look_closely(state, now)
         promise = Promise.NONE
         if state.view.turn is Turn.ENDED:
-            promise = self._promise(state.session_id)
+            state, promise = self._promised(state)
         facts = observe.gather(state, self._assignment, self._seen, promise, now)
         if decide(facts).kind is Kind.STUCK and state.view.turn is Turn.BUSY:
             # Before anybody is called stuck: do its files move?
             state = observe.looked(state, self._look_at_tree(), now)
             facts = observe.gather(state, self._assignment, self._seen, promise, now)
         return state, facts
+
+    def _promised(self, state: State) -> tuple[State, Promise]:
+        """Return how the session's promise stands; one that is gone was not kept."""
+        promise = self._promise(state.session_id)
+        if promise is Promise.NONE:
+            return state, Promise.OPEN if state.promised else promise
+        return replace(state, promised=True), promise
 
     def _look_closely(self, state: State, now: float) -> State:
         """Return the state after a look at what a turn that ended left behind."""

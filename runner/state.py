@@ -68,6 +68,7 @@ class State:
     opinion: Opinion = Opinion.NOT_ASKED
     opinion_turn: int = -1
     opinion_text: str = ""
+    promised: bool = False  # the session has had a completion promise
     refusals: int = 0
     waiting: str = ""
     judged_turn: int = 0  # the turn that the breaker has seen

@@ -196,6 +196,29 @@ def test_feedback_of_the_judge_reaches_the_same_session(stage: Any) -> None:
     finish(one)
 
 
+def test_an_open_promise_of_the_session_holds_its_review_back(stage: Any) -> None:
+    one = stage(scenario=PROMISED)
+    review = one.expect("NEEDS_REVIEW", SECONDS)
+    assert "Now it is." in review.payload.summary
+    said = Path(one.layout.requests).read_text(encoding="utf-8")
+    assert "criteria of your completion promise are open" in said
+    finish(one)
+
+
+PROMISED = """version: 1
+nodes:
+  work:
+    orchestrator:
+      - run: "cs-promise --create 'A file' --ac 'It is there'"
+      - spawn: {worker: backend-solutions-engineer, prompt: "Do it.", turns: [
+          {run: "echo one > made.txt && git add -A && git commit -qm one"}, {say: "Made."}]}
+      - say: "The worker is at work."
+      - say: "Made.\n\n<promise>NODE_COMPLETE</promise>"
+      - run: "ID=$(cs-promise --list | grep -o 'promise-[0-9a-f]*'); cs-promise --start $ID;
+          cs-promise --meet $ID --ac-id AC-1 --evidence made.txt;
+          cs-verify --promise $ID --skip-validation-check"
+      - say: "Now it is.\n\n<promise>NODE_COMPLETE</promise>"
+"""
 REWORK = """version: 1
 nodes:
   work:

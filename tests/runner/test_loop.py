@@ -295,6 +295,17 @@ def test_an_open_promise_holds_a_review_back(night: Any) -> None:
     assert "promise" in one.typed()
 
 
+def test_a_promise_that_was_taken_away_was_not_kept(night: Any) -> None:
+    one = night()
+    one.commit()
+    one.promise = Promise.OPEN
+    one.turn("Still at it.")
+    one.promise = Promise.NONE
+    assert one.turn(DONE) == []
+    one.promise = Promise.KEPT
+    assert one.turn(DONE) == ["NEEDS_REVIEW"]
+
+
 def test_a_question_waits_for_its_answer_however_long(night: Any) -> None:
     one = night()
     assert one.turn("<question>Which port?</question>") == ["NEEDS_INPUT"]
