@@ -71,6 +71,8 @@ class Case:
     def contradicted(self) -> str:
         """Why what there is cannot be complete; empty if nothing speaks against it."""
         facts = self.facts
+        if facts.astray:
+            return "the worktree is not on its own branch (`git status` shows where it is)"
         if facts.dirty:
             return "there are changes that are not committed"
         if not self.worked:

@@ -349,7 +349,11 @@ _COMPLETION: Final = (
     Rule(
         name="unfinished",
         kind=Kind.TURN_ENDED,
-        when=_ended(lambda case: bool(case.contradicted) and (case.worked or case.facts.dirty)),
+        when=_ended(
+            lambda case: (
+                bool(case.contradicted) and (case.worked or case.facts.dirty or case.facts.astray)
+            )
+        ),
         why="There is work, and one of these things is missing; nobody claimed anything.",
         text=wording.unfinished,
     ),

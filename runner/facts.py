@@ -93,6 +93,7 @@ class Facts:
     commits: int = 0  # on top of the base
     new_commits: bool = False  # since the last review was asked for
     dirty: bool = False  # changes that are not committed
+    astray: bool = False  # the worktree is gone, or not on its own branch
     checks: Checks = Checks.NONE
     promise: Promise = Promise.NONE
     refusals: int = 0  # claims of completion in this session that the facts contradicted

@@ -55,7 +55,8 @@ def take_events(state: State, folder: str, timeline: Timeline) -> tuple[State, s
         event = events.read(folder, name)
         if isinstance(event, Event):
             kinds.add(event.kind)
-            state = replace(state, view=fold(state.view, event))
+            if event.data.get("session_id") in (None, state.session_id):
+                state = replace(state, view=fold(state.view, event))
             timeline.add("event", event.kind, _told(event))
         else:
             timeline.add("note", "an event that is none", {"name": name, "why": event})

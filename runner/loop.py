@@ -17,19 +17,20 @@ for the death of a session where no descriptor tells it.
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, final
 
-from attractor.errors import DamageError
+from attractor.errors import DamageError, StorageError, ToolError
 from attractor.run.assignment import Assignment
 from runner import breaker, cooldown, intake, ladder, observe, react, speech
 from runner.children import CHECK, OPINION, Children
 from runner.decide import Decision, Kind, decide, next_look
 from runner.effects import Enter, Signal
-from runner.events import consume
+from runner.events import consume, waiting
 from runner.facts import Checks, Facts, Opinion, Process, Promise, Turn
 from runner.perform import Performer, saying
 from runner.post import Post
@@ -43,6 +44,9 @@ from signals.watch import Watch
 
 _MOST_DECISIONS: Final = 12  # in one round; more would be a mistake of ours
 _NANOSECONDS: Final = 1_000_000_000
+_FAILING_SECONDS: Final = 300.0
+_RETRY_SECONDS: Final = 2.0
+_MOST_FLOODS: Final = 100
 
 
 @final
@@ -83,6 +87,7 @@ class Loop:
         self._saved: State | None = None  # what is on disk, as far as this process knows
         self._seen = Look(alive=None)
         self._stale = True  # whether the session has to be looked at again
+        self._failing_since = 0.0
         self._last = ""
 
     def run(self) -> State:
@@ -93,7 +98,10 @@ class Loop:
             if watch.degraded:
                 self._timeline.add("note", watch.degraded)
             self.begin()
-            while self.step() is not Phase.ENDED:
+            if self.state.phase is Phase.ENDED and not self.state.todo:
+                self._timeline.add("note", "this attempt has ended already")
+                return self.state
+            while self._patient_step() is not Phase.ENDED:
                 fds = () if self._seen.alive is False else self._session.fds()
                 woken = watch.wait(self.sleep_seconds(), also=(*fds, *self._children.fds()))
                 self._stale = self._stale or not woken or _any_readable(fds)
@@ -104,33 +112,70 @@ class Loop:
         self.state = self._known()
         self._resume()
 
+    def _patient_step(self) -> Phase:
+        """Do one round; a tool or a disk that fails in passing is tried again, for some minutes."""
+        try:
+            phase = self.step()
+        except (ToolError, StorageError) as error:
+            now = self._clock.monotonic()
+            self._failing_since = self._failing_since or now
+            if now - self._failing_since > _FAILING_SECONDS:
+                raise
+            with contextlib.suppress(StorageError):
+                what = "something failed and is tried again"
+                self._timeline.add("note", what, {"why": str(error)})
+            # What was decided and not saved is decided again.
+            self.state = self._saved or self.state
+            self._stale = True
+            return self.state.phase
+        self._failing_since = 0.0
+        return phase
+
     def step(self) -> Phase:
         """Do one round: carry out what is due, take in what came, decide until nothing follows."""
         self._do()
+        if self._ended():
+            return Phase.ENDED
         self._take_in()
         for _ in range(_MOST_DECISIONS):
             before = self.state
             self._follow()
             self._keep(self.state)
             self._do()
-            if self.state == before or self.state.phase is Phase.ENDED:
+            if self.state == before or self._ended():
                 return self.state.phase
         self._timeline.add("note", "more decisions than one round may have", {"last": self._last})
         return self.state.phase
+
+    def _ended(self) -> bool:
+        return self.state.phase is Phase.ENDED
 
     def _known(self) -> State:
         try:
             with open(self._path, "rb") as file:
                 state = load(file.read(), self._path)
         except FileNotFoundError:
-            return State(attempt=self._assignment.attempt)
+            return self._new()
         if state.attempt > self._assignment.attempt:
             problem = f"attempt {state.attempt} of this node has begun already"
             raise DamageError(problem, where=self._path, fix="this assignment is superseded")
         if state.attempt < self._assignment.attempt:
             self._session.end()
-            return State(attempt=self._assignment.attempt, applied=state.applied)
+            self._forget()
+            return self._new()
         return state
+
+    def _new(self) -> State:
+        # Numbers that no state before used, so that no id of a signal is used twice.
+        return State(attempt=self._assignment.attempt, signals=self._clock.wall_ns() // 1000)
+
+    def _forget(self) -> None:
+        """Remove what the session of an older attempt left: it is no word of the new one's."""
+        for _ in range(_MOST_FLOODS):
+            listing = waiting(self._events)
+            consume(self._events, [*listing.names, *listing.litter])
+            if not listing.flooded:
+                return
 
     def _resume(self) -> None:
         state = self.state
@@ -170,7 +215,8 @@ class Loop:
         consume(self._events, state.applied)
         self._post.acknowledge(orders)
         if state.applied:
-            self._keep(replace(self.state, applied=()))
+            left = [name for name in state.applied if os.path.lexists(f"{self._events}/{name}")]
+            self._keep(replace(self.state, applied=tuple(left)))
 
     def _follow(self) -> None:
         """Decide once, and put what follows into the state."""
@@ -182,10 +228,16 @@ class Loop:
             self.state = react.ending(self._usage(state), self._usage(state).usage_report())
             return
         state = self._speaking(state, now)
-        if state.phase is Phase.COOLING:
-            self.state = state if cooldown.left(state.cooldown, now) else react.warm(state)
+        if state.phase is Phase.COOLING and not cooldown.left(state.cooldown, now):
+            self.state = react.warm(state)
             return
         state, facts = self._facts(state, now)
+        if state.phase is Phase.COOLING:
+            if facts.process is not Process.EXITED and facts.turn is Turn.FAILED:
+                self.state = state
+                return
+            # It died, or somebody had it go on.
+            state = replace(state, phase=Phase.WATCHING)
         if facts.process is Process.EXITED and self._seen.lost:
             state, facts = self._lost(state, facts)
         decision = decide(facts)
@@ -201,6 +253,7 @@ class Loop:
             breaker=breaker.settled(state.breaker, now),
             cooldown=cooldown.settled(state.cooldown, now),
             ladder=ladder.settled(state.ladder, now),
+            speech=speech.settled(state.speech, now),
         )
 
     def _lost(self, state: State, facts: Facts) -> tuple[State, Facts]:
@@ -237,6 +290,9 @@ class Loop:
         before = (state.head, state.fingerprint)
         seen = observe.looked(state, self._look_at_tree(), now)
         seen = self._usage(replace(seen, looked_turn=state.view.turns))
+        if seen.waiting == "verdict" and seen.head != seen.reviewed:
+            # It went on after it had handed in; the verdict will be about something older.
+            seen = replace(seen, waiting="")
         moved = (seen.head, seen.fingerprint) != before
         facts = observe.gather(seen, self._assignment, self._seen, Promise.NONE, now)
         if decide(facts).kind is Kind.RATE_LIMITED:
@@ -253,6 +309,9 @@ class Loop:
         while (way := speech.due(state.speech, state.view, now, limits)) is not None:
             first = state.speech.queue[0]
             state = replace(state, speech=speech.done(state.speech, way, now))
+            if way is Way.FAILED and not speech.is_ours(first):
+                # What the Guardian or a person said is never dropped.
+                state = replace(state, speech=speech.again(state.speech, first))
             if way in (Way.PASTE, Way.SAID):
                 state = replace(state, said_at=now)
             if way is Way.SAID:
@@ -307,9 +366,8 @@ class Loop:
             waits.append(cooldown.left(state.cooldown, now))
         waits += [each for each in (breaker.left(state.breaker, now),) if each > 0]
         waits += [each for each in (self._children.deadline(),) if each is not None]
-        with contextlib.suppress(ValueError):
-            return max(0.0, min(waits)) + 0.01
-        return None
+        waits += [_RETRY_SECONDS] if self._failing_since else []
+        return max(0.0, min(waits)) + 0.01 if waits else None
 
 
 def _any_readable(fds: tuple[int, ...]) -> bool:

@@ -33,6 +33,11 @@ class Tree(Protocol):
         ...
 
     @property
+    def branch_ok(self) -> bool:
+        """Return whether it is on its own branch, and the branch holds the base."""
+        ...
+
+    @property
     def fingerprint(self) -> str:
         """Return what changes when a file does."""
         ...
@@ -54,6 +59,7 @@ def looked(state: State, tree: Tree, now: float) -> State:
         head=tree.head,
         commits=tree.commits,
         dirty=tree.dirty,
+        astray=not tree.branch_ok,
         fingerprint=tree.fingerprint,
     )
     if changed:
@@ -90,6 +96,7 @@ def gather(state: State, assignment: Assignment, look: Look, promise: Promise, n
         commits=state.commits,
         new_commits=state.commits > 0 and state.head != state.reviewed,
         dirty=state.dirty,
+        astray=state.astray,
         checks=_checks(state, assignment),
         promise=promise,
         refusals=state.refusals,

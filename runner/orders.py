@@ -34,7 +34,7 @@ def obey(state: State, order: Order) -> State:
     if order.id in state.heard:
         return state
     heard = replace(state, heard=(*state.heard, order.id)[-_MOST_HEARD:])
-    late = order.attempt is not None and order.attempt < state.attempt
+    late = order.attempt not in (None, state.attempt)
     meaning = _MEANINGS.get(order.type)
     if meaning is None or late or state.phase in (Phase.ENDING, Phase.ENDED):
         return heard
@@ -43,7 +43,10 @@ def obey(state: State, order: Order) -> State:
 
 def _passed(state: State, order: Order) -> State:
     del order
-    return replace(state, phase=Phase.ENDING, mode=COMPLETE, reason="validated", waiting="")
+    reason = "validated"
+    if state.head != state.reviewed:
+        reason = f"validated at {state.reviewed or 'no commit'}; what came later was not judged"
+    return replace(state, phase=Phase.ENDING, mode=COMPLETE, reason=reason, waiting="")
 
 
 def _rejected(state: State, order: Order) -> State:

@@ -97,7 +97,8 @@ def signal(state: State, kind: str, **payload: Any) -> State:
 def say(state: State, text: str, why: str, *, urgent: bool = False) -> State:
     """Return the state with one more thing to say to the session."""
     number = state.said + 1
-    saying = Saying(id=f"say-{state.attempt:03d}-{number:05d}", text=text, why=why, urgent=urgent)
+    name = f"{speech.OURS}{state.attempt:03d}-{number:05d}"
+    saying = Saying(id=name, text=text, why=why, urgent=urgent)
     return replace(state, said=number, speech=speech.add(state.speech, saying))
 
 
@@ -123,7 +124,10 @@ def _review(state: State, facts: Facts, decision: Decision) -> State:
 
 
 def _input(state: State, facts: Facts, decision: Decision) -> State:
-    del facts
+    if breaker.left(state.breaker, facts.now) > 0:
+        return state
+    if state.breaker.trips > 1:
+        return _tripped(state, facts, decision)
     question = decision.text or decision.why
     asked = signal(add(state, Snapshot(why="a question")), "NEEDS_INPUT", question=question)
     return replace(asked, waiting="input", ladder=_foot(state))
@@ -213,7 +217,7 @@ def _stuck(state: State, facts: Facts, decision: Decision) -> State:
     if rung is Rung.HAND_BACK:
         return _hand_back(state, facts, decision.why)
     # What was asked before is not to be asked again behind what is said now.
-    state = replace(add(state, Snapshot(why="stuck")), speech=speech.Speech())
+    state = replace(add(state, Snapshot(why="stuck")), speech=speech.kept(state.speech))
     state = _stuck_signal(state, facts, decision.why, rung)
     text = ladder.words(rung, decision.why)
     if rung is Rung.RESTART:
@@ -270,7 +274,7 @@ def lost(state: State, facts: Facts) -> State | None:
     if state.ladder.restarts >= facts.limits.max_restarts:
         return None
     counted = replace(state.ladder, restarts=state.ladder.restarts + 1)
-    known = replace(state, ladder=counted, speech=speech.Speech())
+    known = replace(state, ladder=counted, speech=speech.kept(state.speech))
     known = add(known, Note(what="the session was lost; it is resumed with its context"))
     return begin(known, prompt.after_loss(), state.session_id, facts.now, resume=True)
 

@@ -21,6 +21,8 @@ from attractor.run.limits import Limits
 from runner.facts import Turn
 from runner.view import View
 
+OURS: Final = "say-"
+"""How the ids of the Runner's own words begin."""
 PASTES: Final = 3  # before a delivery has failed
 ENTERS: Final = 2  # for each paste
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
@@ -127,6 +129,34 @@ def done(speech: Speech, way: Way, now: float) -> Speech:
         case Way.ENTER:
             first = replace(first, enters=first.enters + 1)
     return replace(speech, queue=(first, *rest))
+
+
+def is_ours(saying: Saying) -> bool:
+    """Say whether it comes from the Runner itself, and may be replaced by something newer."""
+    return saying.id.startswith(OURS)
+
+
+def kept(speech: Speech) -> Speech:
+    """Return what is still to be said to a session that begins again: all but our own words."""
+    fresh = tuple(_unsaid(each) for each in speech.queue if not is_ours(each))
+    return replace(speech, queue=fresh)
+
+
+def again(speech: Speech, saying: Saying) -> Speech:
+    """Return the queue with a thing at its front that could not be said."""
+    return replace(speech, queue=(_unsaid(saying), *speech.queue))
+
+
+def _unsaid(saying: Saying) -> Saying:
+    return replace(saying, inbox=False, pasted_at=0.0, pastes=0, enters=0)
+
+
+def settled(speech: Speech, now: float) -> Speech:
+    """Return the queue as it is to be kept: nothing was typed in the future."""
+    if all(each.pasted_at <= now for each in speech.queue):
+        return speech
+    queue = tuple(replace(each, pasted_at=min(each.pasted_at, now)) for each in speech.queue)
+    return replace(speech, queue=queue)
 
 
 def next_at(speech: Speech, limits: Limits) -> float | None:

@@ -59,6 +59,7 @@ class State:
     head: str = ""  # the newest commit that was looked at
     commits: int = 0
     dirty: bool = False
+    astray: bool = False
     fingerprint: str = ""  # of the worktree
     looked_turn: int = -1  # the turn after which the worktree was looked at
     reviewed: str = ""  # the commit that was handed in

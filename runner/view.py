@@ -21,7 +21,7 @@ _MOST_TOOLS: Final = 200
 _MOST_RECEIPTS: Final = 20
 _MOST_VIOLATIONS: Final = 20
 _MOST_TEXT: Final = 20_000
-_MARK: Final = re.compile(r"\[[0-9a-z-]{8,32}\]")
+_MARK: Final = re.compile(r"\[[0-9A-Za-z_-]{8,32}\]")
 
 
 @final

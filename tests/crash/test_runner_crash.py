@@ -36,7 +36,7 @@ from signals.sign import new_key, read_key, write_key
 CLOCK = SystemClock()
 
 class Tree:
-    head, commits, dirty, fingerprint = "b" * 40, 1, False, "f"
+    head, commits, dirty, branch_ok, fingerprint = "b" * 40, 1, False, True, "f"
 
 class Double:
     def __init__(self, folder):

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from attractor.errors import ToolError
 from attractor.run.assignment import Assignment
 from attractor.run.limits import Limits
 from runner.children import Result
@@ -37,6 +38,7 @@ class Tree:
     head: str = HEAD
     commits: int = 0
     dirty: bool = False
+    branch_ok: bool = True
     fingerprint: str = "f"
 
 
@@ -285,6 +287,14 @@ def test_a_check_that_died_is_not_green(night: Any) -> None:
     one.children.ready = [Result(f"check-{NEXT}", None, "")]
     assert one.step() == []
     assert "could not be run" in one.typed()
+
+
+def test_a_worktree_that_left_its_branch_is_named_as_such(night: Any) -> None:
+    one = night()
+    one.commit()
+    one.tree.branch_ok = False
+    assert one.turn(DONE) == []
+    assert "not on its own branch" in one.typed()
 
 
 def test_an_open_promise_holds_a_review_back(night: Any) -> None:
@@ -588,3 +598,127 @@ def _whole_night(one: Night) -> bool:
             one.crash()
             one.heard()
     return killed
+
+
+def test_a_runner_of_an_attempt_that_has_ended_touches_nothing(night: Any) -> None:
+    one = night()
+    one.order(kinds.KillOrchestrator(node_id="build", reason="enough"))
+    before = list(one.session.done)
+    one.session.seen = Look(alive=False, lost=True)
+    one.crash()
+    assert one.step(3600) == []
+    assert one.session.done == before
+
+
+def test_what_an_older_attempt_said_is_no_word_of_the_new_one(night: Any) -> None:
+    one = night()
+    one.commit()
+    one.happen("UserPromptSubmit", prompt="Build it.")
+    one.happen("Stop", last_assistant_message=DONE)
+    one.assignment = replace(one.assignment, attempt=2)
+    one.crash()
+    assert one.heard() == ["AGENT_REGISTERED"]
+    one.happen("Stop", last_assistant_message=DONE, session_id="another")
+    assert one.step() == []
+
+
+def test_a_session_that_goes_on_after_its_review_is_handed_in_again(night: Any) -> None:
+    one = night()
+    one.commit()
+    assert one.turn(DONE) == ["NEEDS_REVIEW"]
+    one.order(kinds.Guidance(node_id="build", message="And the docs."), "terminal")
+    one.commit("c" * 40, 2)
+    assert one.turn(DONE) == ["NEEDS_REVIEW"]
+    assert one.signals[0].payload.commit_hash == "c" * 40
+
+
+def test_a_verdict_about_an_older_commit_says_so(night: Any) -> None:
+    one = night()
+    one.commit()
+    one.turn(DONE)
+    one.commit("c" * 40, 2)
+    one.turn("Something more.")
+    one.order(kinds.ValidationPassed(node_id="build"))
+    assert one.signals[-1].payload.reason.startswith(f"validated at {NEXT}")
+
+
+def test_feedback_survives_a_session_that_is_lost_before_it_received_it(night: Any) -> None:
+    one = night()
+    one.commit()
+    one.turn(DONE)
+    one.order(kinds.ValidationFailed(node_id="build", feedback="No tests."))
+    one.session.seen = Look(alive=False, lost=True)
+    one.loop._stale = True
+    one.step()
+    assert one.session.words()[-1] == "start"
+    one.happen("UserPromptSubmit", prompt="again")
+    one.happen("Stop", last_assistant_message="Here I am.")
+    one.step()
+    assert "No tests." in one.typed()
+
+
+def test_a_session_that_dies_in_a_cooldown_is_told_at_once(night: Any) -> None:
+    one = night(limits={"cooldown_min": 3600, "cooldown_max": 3600})
+    one.happen("UserPromptSubmit", prompt="Build it.")
+    one.happen("StopFailure", error="rate_limit", last_assistant_message="API Error: 429")
+    one.step()
+    one.session.seen = Look(alive=False, exit_status=1)
+    one.loop._stale = True
+    assert one.step()[0] == "ORCHESTRATOR_CRASHED"
+
+
+def test_work_that_is_finished_in_a_cooldown_is_handed_in(night: Any) -> None:
+    one = night(limits={"cooldown_min": 3600, "cooldown_max": 3600})
+    one.happen("UserPromptSubmit", prompt="Build it.")
+    one.happen("StopFailure", error="rate_limit", last_assistant_message="API Error: 429")
+    one.step()
+    one.commit()
+    assert one.turn(DONE) == ["NEEDS_REVIEW"]
+
+
+def test_a_clock_that_is_set_back_delays_a_delivery_by_one_wait_only(night: Any) -> None:
+    one = night(limits={"receipt_within": 5})
+    one.turn("<question>Which?</question>")
+    one.order(kinds.InputResponse(node_id="build", response="This one."))
+    one.step(-3600)
+    one.step(6)
+    assert one.session.words()[-1] == "submit"
+
+
+def test_questions_without_end_open_the_breaker(night: Any) -> None:
+    one = night(limits={"max_no_progress": 2, "breaker_open": 10})
+    heard: list[str] = []
+    for number in range(12):
+        heard += one.turn(f"<question>Which {number}?</question>")
+        heard += one.step(11)
+        if heard[-1:] == ["ORCHESTRATOR_STUCK"]:
+            break
+        one.order(kinds.InputResponse(node_id="build", response=f"This {number}."))
+    assert heard[-1] == "ORCHESTRATOR_STUCK"
+    assert heard.count("NEEDS_INPUT") < 6
+
+
+def test_a_tool_that_fails_in_passing_is_tried_again(night: Any, tmp_path: Path) -> None:
+    one = night()
+    real, left = one.loop._look_at_tree, [2]
+
+    def failing() -> Any:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise ToolError("git is busy")
+        return real()
+
+    one.loop._look_at_tree = failing
+    one.commit()
+    one.happen("UserPromptSubmit", prompt="Build it.")
+    one.happen("Stop", last_assistant_message=DONE)
+    for _ in range(3):
+        one.loop._patient_step()
+    assert one.heard() == ["NEEDS_REVIEW"]
+    left[0] = 10**9
+    one.happen("UserPromptSubmit", prompt="Build it.")
+    one.happen("Stop", last_assistant_message=DONE)
+    one.loop._patient_step()
+    one.clock.advance(301)
+    with pytest.raises(ToolError):
+        one.loop._patient_step()
