@@ -49,6 +49,7 @@ _COMMAND_CHARACTERS = 500
 _REAP_SECONDS = 5.0
 _TERMINATED = 128 + posix_signals.SIGTERM
 _INSTALL = {"dot": "graphviz", "bwrap": "bubblewrap"}
+_BY_HAND = {"claude": "install Claude Code, or install Attractor with its extra: attractor[sdk]"}
 
 
 def own_command(module: OwnModule, *arguments: str) -> list[str]:
@@ -267,8 +268,17 @@ def _find(tool: str, env: Mapping[str, str] | None) -> str:
     folders = (os.environ if env is None else env).get("PATH", os.defpath).split(os.pathsep)
     path = shutil.which(tool, path=os.pathsep.join(filter(os.path.isabs, folders)))
     if path is None:
-        raise ToolError(f"{tool} is not installed", fix=f"install it: {install_hint(tool)}")
+        raise _missing(tool)
     return path
+
+
+def _missing(tool: str) -> ToolError:
+    if os.sep not in tool:
+        fix = _BY_HAND.get(tool) or f"install it: {install_hint(tool)}"
+        return ToolError(f"{tool} is not installed", fix=fix)
+    if not os.path.isfile(tool):
+        return ToolError(f"there is no program {tool}", fix="name one that is there")
+    return ToolError(f"{tool} is not executable", fix=f"chmod +x {shlex.quote(tool)}")
 
 
 def _start(

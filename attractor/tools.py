@@ -22,7 +22,9 @@ TMUX_OLDEST: Final = (3, 2)
 """Since then a pane's end can start a command, and a session can be given an environment."""
 CLAUDE_OLDEST: Final = (2, 1, 295)
 """Since then a PreToolUse hook that cannot run can deny the call, instead of letting it pass."""
-_VERSION: Final = re.compile(r"(?:version|tmux|bubblewrap) (\d[\w.]*)|^(\d+\.\d[\w.]*)")
+_VERSION: Final = re.compile(
+    r"(?:version|tmux|bubblewrap) ((?:next-|openbsd-)?\d[\w.]*|master)|^(\d+\.\d[\w.]*)"
+)
 _NUMBER: Final = re.compile(r"\d+")
 
 

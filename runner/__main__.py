@@ -17,14 +17,16 @@ from signals.clock import SystemClock
 from signals.errors import AttractorError, BusyError
 
 _FAILED = "FAILED"
+_USAGE = "usage: python -I -m runner ASSIGNMENT.json\n"
 _PREFLIGHT_SECONDS = 120.0
 
 
 def main(arguments: list[str]) -> int:
     """Run one Runner to its end."""
-    if len(arguments) != 1:
-        sys.stderr.write("usage: python -I -m runner ASSIGNMENT.json\n")
-        return 2
+    helped = arguments in (["--help"], ["-h"])
+    if helped or len(arguments) != 1:
+        (sys.stdout if helped else sys.stderr).write(_USAGE)
+        return 0 if helped else 2
     try:
         tripwire.check_start()
         assignment = assignments.load(arguments[0])

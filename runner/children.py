@@ -1,8 +1,11 @@
 """The Runner's own child processes: the node's checks, and questions to a model.
 
 A child answers by a file in `results/`, which wakes the loop; so does its silence at a deadline.
-What a child that was started before our own death answers later counts as well. Children do not
-outlive what they are for: `end` ends them.
+What a child that was started before our own death has answered counts as well. Children do not
+outlive what they are for: `end` ends them, and each is recorded in `results/NAME.owner` until it
+has ended, so that those of a Runner that was killed are ended by the next before it starts others.
+One that was started in the moment before a kill can have no record yet; nobody is killed on less
+than proof that it is the process that was recorded.
 """
 
 from __future__ import annotations
@@ -16,13 +19,17 @@ from typing import Any, Final, NamedTuple, final
 
 from attractor import spawn
 from attractor.run.assignment import Assignment
+from runner.sessions.process import Process
 from signals import atomic
 from signals.clock import Clock
+from signals.owner import Owner, owner_of
 
 _MOST_BYTES: Final = 1024 * 1024
 _SLACK_SECONDS: Final = 30.0
 CHECK: Final = "check-"
 OPINION: Final = "opinion-"
+_OWNER: Final = ".owner"
+_MOST_RECORD: Final = 4096
 
 
 class Result(NamedTuple):
@@ -70,6 +77,7 @@ class Children:
         self._clock = clock
         self.folder = assignment.layout.results(assignment.node_id)
         self._running: dict[str, _Child] = {}
+        self._sweep()
 
     def check(self, head: str) -> None:
         """Run the node's checks on this commit."""
@@ -103,6 +111,8 @@ class Children:
         process = spawn.start_own(
             module, path, *arguments, log=log, cwd=self.folder, env=self._environment
         )
+        if owner := owner_of(process.pid):
+            atomic.replace(self._record(name), json.dumps(owner.as_json()).encode())
         deadline = self._clock.monotonic() + seconds + _SLACK_SECONDS
         self._running[name] = _Child(process, deadline, _pidfd(process.pid))
 
@@ -113,12 +123,11 @@ class Children:
             name = entry.removesuffix(".json")
             if entry.endswith(".json") and name.startswith((CHECK, OPINION)):
                 found.append(self._result(name))
-                if child := self._running.pop(name, None):
-                    child.end(self._assignment.limits.kill_grace)
+                if name in self._running:
+                    self._end(name)
         for name, child in list(self._running.items()):
             if child.process.poll() is not None or self._clock.monotonic() > child.deadline:
-                child.end(self._assignment.limits.kill_grace)
-                del self._running[name]
+                self._end(name)
                 found.append(Result(name, None, ""))
         return found
 
@@ -149,12 +158,51 @@ class Children:
 
     def end(self) -> None:
         """End them all."""
-        for child in self._running.values():
-            child.end(self._assignment.limits.kill_grace)
-        self._running.clear()
+        for name in list(self._running):
+            self._end(name)
+        self._sweep()
+
+    def _end(self, name: str) -> None:
+        self._running[name].end(self._assignment.limits.kill_grace)
+        del self._running[name]
+        self._forget(name)
+
+    def _sweep(self) -> None:
+        """End what a Runner before us started, and keep the record of what does not end."""
+        entries = os.listdir(self.folder) if os.path.isdir(self.folder) else []
+        for name in (each.removesuffix(_OWNER) for each in entries if each.endswith(_OWNER)):
+            process = Process(_recorded(self._record(name)))
+            for number in (posix_signals.SIGTERM, posix_signals.SIGKILL):
+                _signal_group(process, number)
+                if process.wait(self._assignment.limits.kill_grace):
+                    self._forget(name)
+                    break
+            process.close()
+
+    def _forget(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._record(name))
+
+    def _record(self, name: str) -> str:
+        return os.path.join(self.folder, f"{name}{_OWNER}")
 
     def _path(self, name: str) -> str:
         return os.path.join(self.folder, f"{name}.json")
+
+
+def _recorded(path: str) -> Owner | None:
+    try:
+        with open(path, "rb") as file:
+            return Owner.from_json(json.loads(file.read(_MOST_RECORD)))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _signal_group(process: Process, number: int) -> None:
+    """Send a signal to a child of old, with its group, of which it is the leader."""
+    if process.owner is not None and process.alive is True:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.owner.pid, number)
 
 
 def _pidfd(pid: int) -> int:

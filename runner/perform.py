@@ -85,7 +85,7 @@ class Performer:
         self._timeline.add("signal", signal.type, signal.payload)
 
     def _start(self, start: effects.Start) -> None:
-        if self._is_running(start.launch):
+        if self._is_running(start):
             return
         self._clear_inbox()
         self._session.start(
@@ -99,14 +99,17 @@ class Performer:
         detail = {"launch": start.launch, "session_id": start.session_id, "resume": start.resume}
         self._timeline.add("effect", "session started", detail)
 
-    def _is_running(self, launch: int) -> bool:
+    def _is_running(self, start: effects.Start) -> bool:
         """Say whether this very launch happened already, before its Runner was killed."""
         try:
             with open(self._layout.session(self._assignment.node_id), "rb") as file:
                 known = json.load(file)
         except (OSError, ValueError):
             return False
-        return known.get("launch") == launch and self._session.look().alive is True
+        # A number alone could be that of another conversation, if our own state was damaged.
+        if not isinstance(known, dict) or known.get("session_id") != start.session_id:
+            return False
+        return known.get("launch") == start.launch and self._session.look().alive is True
 
     def _inbox(self, inbox: effects.Inbox) -> None:
         said = {"id": inbox.id, "text": inbox.text}

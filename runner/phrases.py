@@ -14,8 +14,9 @@ from typing import Final, final
 
 DONE_TAG: Final = "<promise>NODE_COMPLETE</promise>"
 ENDINGS: Final = (
-    f"When everything is done and committed, end with {DONE_TAG} on a line of its own; if you "
-    "need an answer, with <question>...</question>; if you cannot go on, with <stuck>...</stuck>."
+    f"When everything is done and committed, end with {DONE_TAG}; if you need an answer, with "
+    "<question>...</question>; if you cannot go on, with <stuck>...</stuck>. "
+    "Each of them counts on a line of its own only."
 )
 LAST_LINES: Final = 10
 """Among so many lines, not counting empty ones, the tag ends."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
+import json
 import os
 import re
 import stat
@@ -62,6 +63,38 @@ def _hash(units: list[int]) -> str:
 def is_transcript(config_dir: str, path: str) -> bool:
     """Say whether a path that a hook named can be a transcript of this configuration."""
     return _below(config_dir, path) is not None
+
+
+def has_begun(config_dir: str, path: str) -> bool:
+    """Say whether a transcript holds a conversation: without a prompt in it none can be resumed."""
+    begun, relative = False, _below(config_dir, path)
+
+    def take(line: bytes) -> None:
+        nonlocal begun
+        begun = begun or (b'"user"' in line and _is_prompt(line))
+
+    if relative is not None:
+        with contextlib.suppress(OSError), _opened(config_dir, relative) as fd:
+            _lines(fd, 0, take, _MOST_AT_ONCE)
+    return begun
+
+
+def _is_prompt(line: bytes) -> bool:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and value.get("type") == "user"
+
+
+def set_aside(config_dir: str, path: str) -> None:
+    """Give a transcript another name, so that its session's id can be used anew."""
+    if (relative := _below(config_dir, path)) is None:
+        return
+    folder, name = os.path.split(relative)
+    # Whatever it is now: a link is renamed, and not what it leads to.
+    with contextlib.suppress(OSError), _opened(config_dir, folder, os.O_DIRECTORY) as fd:
+        os.rename(name, f"{name}.aside", src_dir_fd=fd, dst_dir_fd=fd)
 
 
 class _Mark(NamedTuple):

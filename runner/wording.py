@@ -76,10 +76,14 @@ def asked(case: Case) -> str:
 
 def overclaimed(case: Case) -> str:
     """Return what is claimed again and again."""
-    claimed = f"The session claims completion, for the {case.facts.refusals + 1}. time,"
+    claimed = f"The session claims completion, after {_refused(case.facts.refusals)},"
     if case.worked:
         return f"{claimed} although {case.contradicted}."
     return f"{claimed} with nothing done: {case.contradicted}."
+
+
+def _refused(times: int) -> str:
+    return "one refusal" if times == 1 else f"{times} refusals"
 
 
 def api_failed(case: Case) -> str:

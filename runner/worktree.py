@@ -110,6 +110,7 @@ def _make(assignment: Assignment, project: Git, before: Record) -> Worktree:
         project.ask(*words, "0" * len(record.base))
     admin = register(project, record.path, record.branch)
     _remove_lock(os.path.join(admin, "index"))
+    _settings_file(admin)
     tree = Git(admin, project.common, record.path, project.lock, _FILL_SECONDS)
     tree.ask("read-tree", "--reset", "-u", "HEAD")
     hidden = (*assignment.hidden, assignment.run_root)
@@ -119,6 +120,13 @@ def _make(assignment: Assignment, project: Git, before: Record) -> Worktree:
     record = replace(record, stage=Stage.MADE, admin=admin, marks=found)
     _write(assignment, record)
     return replace(_worktree(assignment, project, record), adopted=False, notes=notes)
+
+
+def _settings_file(admin: str) -> None:
+    # A fence keeps what is there: were it missing, a session could make it, and with
+    # extensions.worktreeConfig everybody's git would run what it names.
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(os.path.join(admin, "config.worktree"), os.O_CREAT | os.O_EXCL, 0o644))
 
 
 def _remove_lock(path: str) -> None:

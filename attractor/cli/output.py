@@ -49,14 +49,18 @@ _call = _Call()
 
 def json_option(command: F) -> F:
     """Give a verb its `--json` flag (argument `as_json`)."""
+    return _json_flag("Print one JSON document.")(command)
+
+
+def json_lines_option(command: F) -> F:
+    """Give a verb that streams its `--json` flag (argument `as_json`)."""
+    return _json_flag("Print one JSON object a line.")(command)
+
+
+def _json_flag(text: str) -> Callable[[F], F]:
     return click.option(
-        "--json",
-        "as_json",
-        is_flag=True,
-        is_eager=True,
-        callback=_remember,
-        help="Print one JSON document.",
-    )(command)
+        "--json", "as_json", is_flag=True, is_eager=True, callback=_remember, help=text
+    )
 
 
 def _remember(ctx: click.Context, _: click.Parameter, value: bool) -> bool:

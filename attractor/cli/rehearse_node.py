@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, final
 import click
 
 from attractor.cli.options import SECONDS
-from attractor.cli.output import check_stdout, dump, json_option, note, printable, say
+from attractor.cli.output import check_stdout, dump, json_lines_option, note, printable, say
 
 if TYPE_CHECKING:
     from attractor.rehearsal.stage import Stage
     from attractor.rehearsal.stand_in import Answer, StandIn
+    from attractor.run.assignment import Assignment
     from signals.kinds import RunnerExited, Signal, Usage
 
 _SECONDS: Final = 300.0
@@ -68,7 +69,7 @@ _SIGNALLED: Final = 128
 )
 @click.option("--keep", is_flag=True, help="Keep the temporary project and its logs.")
 @click.option("--attach-hint", "hint", is_flag=True, help="Say how the session can be watched.")
-@json_option
+@json_lines_option
 def node(verdicts: tuple[str, ...], seconds: float, hint: bool, as_json: bool, **play: Any) -> None:
     """Rehearse one NODE of PIPELINE: the real Claude Code, with a model that is scripted.
 
@@ -87,15 +88,26 @@ def node(verdicts: tuple[str, ...], seconds: float, hint: bool, as_json: bool, *
         posix_signals.signal(number, _leave)
     rejected = any(each.startswith("reject@") for each in play["faults"])
     stand_in = StandIn(verdicts or ([f"{BAD}{FEEDBACK}"] if rejected else []))
-    with Stage(Play(**play)) as stage:
-        told = _Told(stage, as_json=as_json, hint=hint)
-        told.begin()
-        ended = _perform(stage, stand_in, told, seconds)
-        complete = ended is not None and ended.mode == "COMPLETE"
-        stage.failed = not complete
-        told.end(ended, seconds)
-    if not complete:
+    told = _Told(Stage(Play(**play)), as_json=as_json, hint=hint)
+    if not _rehearse(told, stand_in, seconds):
         sys.exit(1)
+
+
+def _rehearse(told: _Told, stand_in: StandIn, seconds: float) -> bool:
+    begun = False
+    try:
+        with told.stage as stage:
+            begun = True
+            told.begin()
+            ended = _perform(stage, stand_in, told, seconds)
+            complete = ended is not None and ended.mode == "COMPLETE"
+            stage.failed = not complete
+            told.end(ended, seconds)
+    except (KeyboardInterrupt, SystemExit):
+        if begun:
+            told.broken_off()
+        raise
+    return complete
 
 
 def _leave(number: int, _: object) -> None:
@@ -122,6 +134,7 @@ class _Told:
     """What is printed, for a person or a script."""
 
     def __init__(self, stage: Stage, *, as_json: bool, hint: bool) -> None:
+        self.stage = stage
         self._stage = stage
         self._as_json = as_json
         self._hint = hint
@@ -129,6 +142,9 @@ class _Told:
 
     def begin(self) -> None:
         stage = self._stage
+        for each in stage.notes:
+            note(printable(f"note: {each.where}: {each.problem}"))
+            note(printable(f"  {each.fix}"))
         if not self._as_json:
             say(printable(f"rehearsing {stage.node_id} in {stage.assignment.project}"), more=True)
 
@@ -167,12 +183,20 @@ class _Told:
         if self._as_json:
             say(dump(said, indent=None))
             return
-        say(printable(f"{mode} after {stage.seconds:.1f} s: {reason}"), more=True)
+        for line in f"{mode} after {stage.seconds:.1f} s: {reason}".splitlines():
+            say(printable(line), more=True)
         seen = "; THE RUBRIC WAS READ" if stage.leaked else ""
         say(f"blindness: {self._blindness or 'not known'}{seen}", more=True)
         if usage:
             say(_used(usage), more=True)
         say(self._left())
+
+    def broken_off(self) -> None:
+        """Say what is left of one that was not played to its end."""
+        note(self._left())
+        if self._stage.kept and not self._stage.own_project:
+            root = shlex.quote(self._stage.layout.root)
+            note(printable(f"to remove the run and its logs: rm -r {root}"))
 
     def _left(self) -> str:
         stage = self._stage
@@ -182,12 +206,7 @@ class _Told:
         if stage.own_project:
             lines.append(f"kept: {printable(stage.folder)}, which may be removed")
         else:
-            worktree, branch = stage.assignment.worktree, stage.assignment.branch
-            git = f"git -C {shlex.quote(stage.assignment.project)}"
-            lines.append(printable(f"worktree: {worktree}"))
-            lines.append(printable(f"branch: {branch}"))
-            remove = f"{git} worktree remove {shlex.quote(worktree)} && {git} branch -D {branch}"
-            lines.append(printable(f"to remove both: {remove}"))
+            lines += map(printable, _made(stage.assignment))
         return "\n".join(lines)
 
     def _command(self, verb: str) -> str:
@@ -203,12 +222,33 @@ class _Told:
         say(printable(f"{at:8.2f} s  {what:<{_WIDTH}}  {words}".rstrip()), more=True)
 
 
+def _made(given: Assignment) -> list[str]:
+    """Return what is there of worktree and branch, and how it is removed."""
+    from attractor import git
+
+    called = f"git -C {shlex.quote(given.project)}"
+    lines, remove = [], []
+    if os.path.isdir(given.worktree):
+        lines.append(f"worktree: {given.worktree}")
+        remove.append(f"{called} worktree remove {shlex.quote(given.worktree)}")
+    if git.repository(given.project).branch(given.branch):
+        lines.append(f"branch: {given.branch}")
+        remove.append(f"{called} branch -D {given.branch}")
+    if remove:
+        lines.append(f"to remove {'both' if len(remove) > 1 else 'it'}: {' && '.join(remove)}")
+    return lines
+
+
 def _used(usage: Usage) -> str:
     tokens = f"tokens: {usage.input_tokens} in, {usage.output_tokens} out"
-    text = f"{tokens}, {usage.requests} requests, {usage.turns} turns"
+    text = f"{tokens}, {_count(usage.requests, 'request')}, {_count(usage.turns, 'turn')}"
     if usage.cooldowns:
-        text += f", {usage.cooldown_seconds:g} s in {usage.cooldowns} cooldowns"
+        text += f", {usage.cooldown_seconds:g} s in {_count(usage.cooldowns, 'cooldown')}"
     return text
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _words(payload: dict[str, Any]) -> str:
@@ -224,6 +264,6 @@ def _word(value: object) -> str:
 def _why(stage: Stage, seconds: float) -> str:
     if stage.runner is not None and (status := stage.runner.poll()) is not None:
         return f"the Runner has ended with {status}, without a word: {stage.last_words()}".rstrip(
-            ": "
+            ": \n"
         )
     return f"it has not ended within {seconds:g} seconds"

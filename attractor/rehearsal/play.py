@@ -25,6 +25,7 @@ from attractor.run.assign import Dispatch, assign, worked_on
 from attractor.run.assignment import Assignment
 from attractor.run.config import Settings, Source
 from attractor.run.limits import FIELDS, Limits, for_rehearsal
+from attractor.run.preflight import Finding
 
 _FREE_BYTES: Final = 64 * 1024 * 1024
 _ANYWHERE: Final = "http://127.0.0.1:9"  # the real address is known only later
@@ -67,6 +68,8 @@ class ReadPlay:
             else default.scenario_for(self.graph)
         )
         self.script(())
+        self.notes: list[Finding] = []
+        """What is worth knowing, once the assignment is made."""
 
     def script(self, hidden: Sequence[str]) -> Script:
         """Return what the model says; who peeks tries to read what is hidden."""
@@ -85,15 +88,26 @@ class ReadPlay:
             claude=made.claude or tools.find_claude() or "",
         )
         plan = replace(preflight.plan_of(made), rehearsed=True, free_bytes=_FREE_BYTES)
-        preflight.refuse(preflight.examine(plan, os.environ))
+        findings = preflight.examine(plan, os.environ)
+        preflight.refuse(findings)
+        self.notes = [each for each in findings if not each.fatal]
+        self._refuse_silence(made)
         _refuse_real(made)
         return made
+
+    def _refuse_silence(self, made: Assignment) -> None:
+        """Refuse a scenario in which the session would be answered by an error, and wait."""
+        if made.agent == "command" or self._script.has(ORCHESTRATOR, made.node_id, made.attempt):
+            return
+        problem = f"the scenario has no turns of the role {ORCHESTRATOR!r} for {made.node_id!r}"
+        fix = f"give it roles.{ORCHESTRATOR}, or nodes.{made.node_id}.{ORCHESTRATOR}"
+        raise InputError(problem, where=self.play.scenario, fix=fix)
 
 
 def _chosen(graph: Graph, node_id: str, pipeline: str) -> Node:
     known = worked_on(graph)
     if not known:
-        fix = "give one the handler codergen, or the shape box"
+        fix = 'give one handler="codergen"; shape=box means that where no handler is named'
         raise InputError("no node of this pipeline has work for an agent", where=pipeline, fix=fix)
     if node_id and node_id not in known:
         problem = f"there is no node {node_id!r:.80} with work for an agent"

@@ -30,6 +30,7 @@ from attractor.run.assign import Dispatch
 from attractor.run.assignment import Assignment, dump
 from attractor.run.layout import RunLayout, escape, run_layout
 from attractor.run.locate import Found
+from attractor.run.preflight import Finding
 from attractor.run.timeline import Piece, Reader
 from attractor.spawn import OwnProcess, run_tool, start_own
 from signals import atomic, sign
@@ -41,7 +42,7 @@ from signals.watch import Watch
 EXITED: Final = "RUNNER_EXITED"
 _END_SECONDS: Final = 30.0
 _TMUX_SECONDS: Final = 10.0
-_LONGEST_RUNTIME: Final = 60  # what a socket's path leaves for the folder
+_LONGEST_RUNTIME: Final = 55  # what a socket's path leaves for the folder
 _TAIL: Final = 20
 _RUNNER_ENV: Final = frozenset(
     {
@@ -74,6 +75,8 @@ class Stage:
         self.runner: OwnProcess | None = None
         self.secret = f"rubric-{os.urandom(8).hex()}"
         """A word of the rubric, which no session may ever see."""
+        self.notes: list[Finding] = []
+        """What was found beforehand, and forbids nothing."""
         self.failed = False
         """Whether what is left is kept to be looked at."""
         self.folder: str
@@ -255,6 +258,7 @@ class Stage:
             folder=escape(f"{run_id}-{read.node.id}") if play.project else "",
         )
         planned = read.assignment(place, [rubric])
+        self.notes = read.notes
         self._make_run(read.text, planned.node_id)
         self.server = held.enter_context(
             ScriptedServer(read.script([rubric]), log=self.layout.requests)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any, Final, final
 
 from attractor.errors import InputError
@@ -23,6 +23,7 @@ AGENTS: Final = ("claude", "claude-headless", "command")
 WORKERS: Final = ("subagent", "team")
 SANDBOXES: Final = ("auto", "required", "off")
 _MOST_BYTES: Final = 4 * 1024 * 1024
+_OTHERS_WRITE: Final = 0o022
 _CHOICES: Final = {"agent": AGENTS, "workers": WORKERS, "sandbox": SANDBOXES}
 _PATHS: Final = ("project", "run_root", "worktree")
 _BY_HAND: Final = "an assignment is written by the Guardian or by `attractor rehearse node`"
@@ -98,9 +99,15 @@ def load(path: str) -> Assignment:
     """Read an assignment; InputError says what is wrong with it."""
     try:
         with open(path, "rb") as file:
+            about = os.fstat(file.fileno())
             data = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise _error(f"cannot be read: {error.strerror}", path) from error
+    # Whoever can write it says what is run, and in whose name.
+    if about.st_uid != os.geteuid():
+        raise _error("belongs to somebody else", path)
+    if about.st_mode & _OTHERS_WRITE:
+        raise _error("can be written by others", path)
     if len(data) > _MOST_BYTES:
         raise _error(f"is larger than {_MOST_BYTES} bytes", path)
     try:
@@ -123,10 +130,10 @@ def from_json(value: Mapping[str, Any], where: str) -> Assignment:
     made: dict[str, Any] = {
         key: _value(key, said[key], str(known[key].type), where) for key in said
     }
-    try:
-        assignment = Assignment(**made)
-    except TypeError as error:
-        raise _error(f"is incomplete: {error}", where) from error
+    for key, each in known.items():
+        if key not in made and each.default is MISSING and each.default_factory is MISSING:
+            raise _error(f"is incomplete: the key {key!r} is missing", where)
+    assignment = Assignment(**made)
     _check(assignment, where)
     return assignment
 

@@ -71,7 +71,12 @@ SETTINGS: Final = {
             "model", "", "the model; empty for the agent's own choice", (), ("model", "llm_model")
         ),
         Setting("sandbox", "auto", "the wall around a session", SANDBOXES),
-        Setting("claude", "", "the program; empty for the one on PATH"),
+        Setting(
+            "claude",
+            "",
+            "the program; empty for the one on `PATH`, and if there is none, the one inside of "
+            "`attractor[sdk]`; a rehearsal takes that one first",
+        ),
         Setting("skills", (), "skills that are named in the prompt"),
         Setting("checks", (), "commands that must succeed before a node is handed in"),
         *(

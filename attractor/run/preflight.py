@@ -78,6 +78,8 @@ class Plan:
     """The program; empty for the one that is found."""
     dirty_allowed: bool = False
     free_bytes: int = FREE_BYTES
+    mistakes: tuple[Finding, ...] = ()
+    """What is wrong with what the nodes are told."""
 
 
 def plan_of(assignment: Assignment) -> Plan:
@@ -92,12 +94,29 @@ def plan_of(assignment: Assignment) -> Plan:
         rehearsed=assignment.rehearsed,
         claude=assignment.claude,
         dirty_allowed=True,
+        mistakes=tuple(_mistakes(assignment)),
     )
+
+
+def _mistakes(assignment: Assignment) -> Iterator[Finding]:
+    where = f"node {assignment.node_id}"
+    if assignment.agent == "command" and not assignment.command.strip():
+        problem = "the agent is a command, and the attribute `command` says none"
+        yield Finding(problem, where, 'give the node one, as command="make", or another agent')
+    if assignment.agent == "claude-headless" and assignment.workers == "team":
+        problem = "a session of the agent claude-headless cannot have a team"
+        yield Finding(problem, where, 'give it workers="subagent", or agent="claude"')
 
 
 def examine(plan: Plan, environ: Mapping[str, str]) -> list[Finding]:
     """Return all that is not as it must be."""
-    return [*_programs(plan), *_repository(plan), *_disk(plan), *_person(plan, environ)]
+    return [
+        *plan.mistakes,
+        *_programs(plan),
+        *_repository(plan),
+        *_disk(plan),
+        *_person(plan, environ),
+    ]
 
 
 def refuse(findings: Sequence[Finding]) -> None:
@@ -127,12 +146,20 @@ def _programs(plan: Plan) -> Iterator[Finding]:
         yield from _program(tools.TMUX_OLDEST, "tmux", "tmux", "-V")
     if plan.agents & {"claude", "claude-headless"}:
         yield from _claude(plan)
-    if plan.sandbox == "required":
-        try:
-            tools.try_sandbox()
-        except ToolError as error:
+    if plan.sandbox != "off":
+        yield from _sandbox(required=plan.sandbox == "required")
+
+
+def _sandbox(*, required: bool) -> Iterator[Finding]:
+    try:
+        tools.try_sandbox()
+    except ToolError as error:
+        if required:
             problem = f"a sandbox is required, and there is none: {error.problem}"
             yield Finding(problem, "sandbox", f"{error.fix}, or do not require one")
+        else:
+            problem = f"there is no sandbox, blindness will be policy only: {error.problem}"
+            yield Finding(problem, "sandbox", error.fix, fatal=False)
 
 
 def _program(oldest: tuple[int, ...], name: str, *argv: str) -> Iterator[Finding]:
@@ -141,7 +168,11 @@ def _program(oldest: tuple[int, ...], name: str, *argv: str) -> Iterator[Finding
     except ToolError as error:
         yield _found(error, name)
         return
-    if tools.older(version, oldest):
+    if not version:
+        problem = f"{argv[0]} does not say which version it is"
+        fix = f"name or install a {name} that does, at least {tools.written(oldest)}"
+        yield Finding(problem, name, fix)
+    elif tools.older(version, oldest):
         problem = f"{name} {version} is too old: at least {tools.written(oldest)} is needed"
         fix = "claude update" if name == "claude" else install_hint(name)
         yield Finding(problem, argv[0], f"update it: {fix}")

@@ -28,9 +28,12 @@ def command_line(
     stage: Stage, launch: Launch, env: Mapping[str, str], *, first: tuple[str, ...] = ()
 ) -> list[str]:
     """Write the brief, and return the command that starts or resumes the session."""
-    known = os.path.lexists(
-        transcript.transcript_path(stage.config, stage.assignment.work_folder, launch.session_id)
-    )
+    folder = stage.assignment.work_folder
+    path = transcript.transcript_path(stage.config, folder, launch.session_id)
+    known = transcript.has_begun(stage.config, path)
+    if not known:
+        # Claude Code refuses an id whose file is there, even if nothing was said in it.
+        transcript.set_aside(stage.config, path)
     # Whoever was killed between a start and its record starts twice, and a conversation that was
     # never begun cannot be resumed: what is on disk says which it is.
     text = launch.prompt if known or not launch.resume else _first_prompt(stage) or launch.prompt

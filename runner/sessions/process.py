@@ -33,16 +33,20 @@ class Process:
         if self._ended:
             return False
         state = liveness(self.owner)
-        self._ended = state is Liveness.DEAD
-        return None if state is Liveness.UNKNOWN else not self._ended
+        self._ended = state is Liveness.DEAD or (self._fd >= 0 and _readable(self._fd, 0))
+        if self._ended:
+            self.close()
+            return False
+        return None if state is Liveness.UNKNOWN else True
 
     def fds(self) -> tuple[int, ...]:
-        """Return what becomes readable when it ends; nothing once it has, or where none can be."""
+        """Return what becomes readable when it ends; nothing where that cannot be had.
+
+        It stays readable until `alive` was asked: whoever sleeps on it never misses an end that
+        came after the last look, and nobody is woken for one that was seen.
+        """
         if self._fd < 0 and self.owner is not None and not self._ended:
             self._fd = _handle(self.owner)
-        if self._fd >= 0 and _readable(self._fd, 0):
-            self._ended = True
-            self.close()
         return (self._fd,) if self._fd >= 0 else ()
 
     def wait(self, seconds: float) -> bool:
@@ -55,7 +59,8 @@ class Process:
         """Send it a signal, if it is still the one that we mean."""
         if self.owner is None or self.alive is not True:
             return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
+        # It may end meanwhile; then the descriptor is no process's.
+        with contextlib.suppress(OSError):
             if fds := self.fds():
                 posix_signals.pidfd_send_signal(fds[0], number)
             else:
@@ -100,14 +105,26 @@ def fenced_program(report: str) -> int:
 
 
 def _handle(owner: Owner) -> int:
-    try:
-        fd = os.pidfd_open(owner.pid)
-    except (AttributeError, OSError):  # elsewhere the slow listing finds its end
-        return -1
+    """Return what becomes readable when it ends; -1 where the slow listing has to find that."""
+    fd = _pidfd(owner.pid)
     # Between our reading of the record and now the pid may have gone to somebody else.
-    if owner_of(owner.pid) != owner:
+    if fd >= 0 and owner_of(owner.pid) == owner:
+        return fd
+    if fd >= 0:
         os.close(fd)
+    return _readable_at_once() if liveness(owner) is Liveness.DEAD else -1
+
+
+def _pidfd(pid: int) -> int:
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
         return -1
+
+
+def _readable_at_once() -> int:
+    fd, other_end = os.pipe()
+    os.close(other_end)
     return fd
 
 

@@ -10,11 +10,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from attractor import tools
+from attractor.rehearsal.stage import Stage
 from attractor.run import watched
 from attractor.run.locate import find
 from signals.owner import Liveness
@@ -81,7 +82,7 @@ def test_a_node_is_rehearsed_to_its_end_and_nothing_is_left(
     ]
     assert reason.startswith("COMPLETE after ")
     assert blindness in ("blindness: bwrap", "blindness: policy", "blindness: sandbox-exec")
-    assert tokens == "tokens: 0 in, 0 out, 0 requests, 1 turns"
+    assert tokens == "tokens: 0 in, 0 out, 0 requests, 1 turn"
     assert left == "nothing is left of it; --keep keeps project and logs"
     assert os.listdir(temporary) == []
 
@@ -138,7 +139,7 @@ def test_one_that_does_not_end_in_time_is_ended(cli: Cli, pipeline: Callable[[st
 def test_it_says_how_the_session_can_be_watched(cli: Cli, pipeline: Callable[[str], Path]) -> None:
     path = pipeline(f"{COMMIT}; {DONE}")
     said = cli("rehearse", "node", path, "--attach-hint", "--keep")
-    assert said.err.startswith("watch it with: attractor attach --run /")
+    assert "watch it with: attractor attach --run /" in said.err
     assert "logs: attractor logs --run /" in said.out
 
 
@@ -159,6 +160,53 @@ def test_a_project_of_the_users_gets_a_branch_and_nothing_else(
     remove = said.out.splitlines()[-1].removeprefix("to remove both: ")
     subprocess.run(["/bin/sh", "-c", remove], check=True, timeout=60)
     assert os.listdir(project / ".claude" / "worktrees") == []
+
+
+def test_a_runner_that_dies_is_quoted_in_lines(
+    cli: Cli, pipeline: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Dead:
+        def poll(self) -> int:
+            return 7
+
+        wait = poll
+        kill = poll
+
+    def dead(stage: Stage) -> None:
+        stage.runner = cast("Any", Dead())
+
+    def wait(*_: object) -> int:
+        return 7
+
+    monkeypatch.setattr(Dead, "wait", wait)
+    monkeypatch.setattr(Stage, "start_runner", dead)
+    monkeypatch.setattr(Stage, "last_words", lambda _: "one\n  two")
+    said = cli("rehearse", "node", pipeline(DONE))
+    assert "without a word: one\n  two\n" in said.out
+    assert "\\n" not in said.out
+
+
+def test_what_is_broken_off_says_what_stays_in_a_project(
+    cli: Cli, pipeline: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "mine"
+    project.mkdir()
+    who = ["-c", "user.name=Me", "-c", "user.email=me@localhost"]
+    for words in (["init", "-q"], [*who, "commit", "-q", "--allow-empty", "-m", "Start"]):
+        subprocess.run(["git", "-C", str(project), *words], check=True, timeout=60)
+    (project / "new.txt").write_text("x")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Stage, "next", interrupted)
+    monkeypatch.setattr(Stage, "start_runner", lambda _: None)
+    said = cli("rehearse", "node", pipeline(DONE), "--project", project, "--set", "sandbox=off")
+    assert said.status == 130
+    assert "new.txt has never been committed" in said.err
+    assert f"to remove the run and its logs: rm -r {project}/.claude/attractor/runs/" in said.err
+    assert "worktree: " not in said.err
+    assert "to remove both" not in said.err
 
 
 @pytest.mark.parametrize(

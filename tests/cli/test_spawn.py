@@ -210,3 +210,21 @@ def test_a_termination_that_somebody_handles_is_left_to_him() -> None:
 def test_a_tool_cannot_ask_on_our_terminal() -> None:
     code = "import os; print(os.getsid(0) == os.getpid())"
     assert run_tool(python(code), timeout_seconds=30) == b"True\n"
+
+
+def test_a_claude_that_is_missing_is_no_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(ToolError) as caught:
+        run_tool(["claude"], timeout_seconds=5)
+    assert "apt-get" not in caught.value.fix
+    assert "attractor[sdk]" in caught.value.fix
+
+
+def test_a_path_that_is_no_program_is_not_to_be_installed(tmp_path: Path) -> None:
+    path = tmp_path / "claude"
+    with pytest.raises(ToolError, match="there is no program") as missing:
+        run_tool([str(path)], timeout_seconds=5)
+    path.write_text("")
+    with pytest.raises(ToolError, match="is not executable") as plain:
+        run_tool([str(path)], timeout_seconds=5)
+    assert "install" not in missing.value.fix + plain.value.fix

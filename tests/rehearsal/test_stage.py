@@ -494,3 +494,27 @@ def git(folder: Path, *words: str) -> str:
         ["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=60, check=True
     )
     return done.stdout.strip()
+
+
+def test_a_scenario_in_which_the_session_says_nothing_is_refused(
+    tmp_path: Path, runner: list[Any]
+) -> None:
+    path, scenario = tmp_path / "p.dot", tmp_path / "s.yaml"
+    path.write_text("digraph p { start -> work -> exit; work [shape=box] }")
+    scenario.write_text("version: 1\nroles:\n  judge: [say: hello]\n")
+    play = Play(pipeline=str(path), scenario=str(scenario), settings=["agent=claude-headless"])
+    with (
+        pytest.raises(InputError, match="no turns of the role 'orchestrator'") as error,
+        Stage(play),
+    ):
+        pass
+    assert "nodes.work.orchestrator" in error.value.fix
+    assert runner == []
+
+
+def test_a_pipeline_of_tools_is_told_which_handler_has_work(tmp_path: Path) -> None:
+    path = tmp_path / "tool.dot"
+    path.write_text('digraph p { start -> a -> exit; a [shape=box, handler="tool"] }')
+    with pytest.raises(InputError) as error:
+        Stage(Play(pipeline=str(path))).__enter__()
+    assert "where no handler is named" in error.value.fix

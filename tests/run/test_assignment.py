@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,14 @@ GIVEN: dict[str, Any] = {
     "branch": "attractor/r1/build",
     "worktree": "/p/.claude/worktrees/build",
 }
+
+
+@pytest.fixture(autouse=True)
+def _masked() -> Iterator[None]:
+    """Let what a test writes be its own alone, whoever runs it."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
@@ -76,7 +86,32 @@ def test_what_is_no_assignment_at_all_is_refused(tmp_path: Path, text: str) -> N
 def test_a_missing_key_or_file_is_refused(tmp_path: Path) -> None:
     short = {key: value for key, value in GIVEN.items() if key != "branch"}
     (tmp_path / "a.json").write_text(json.dumps({"schema_version": 1, **short}))
-    with pytest.raises(InputError, match="branch"):
+    with pytest.raises(InputError, match="the key 'branch' is missing"):
         load(str(tmp_path / "a.json"))
     with pytest.raises(InputError, match="cannot be read"):
         load(str(tmp_path / "none.json"))
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602])
+def test_one_that_others_can_write_is_refused(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(dump(Assignment(**GIVEN)))
+    path.chmod(mode)
+    with pytest.raises(InputError, match="can be written by others"):
+        load(str(path))
+
+
+def test_one_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(dump(Assignment(**GIVEN)))
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    with pytest.raises(InputError, match="belongs to somebody else"):
+        load(str(path))
+
+
+def test_the_runner_says_how_it_is_called(capsys: pytest.CaptureFixture[str]) -> None:
+    from runner.__main__ import main
+
+    assert main(["--help"]) == 0
+    assert capsys.readouterr().out.startswith("usage: python -I -m runner")
+    assert main([]) == 2

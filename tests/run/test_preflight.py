@@ -70,6 +70,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     monkeypatch.setenv("HOME", str(made.home))
     monkeypatch.setenv("PATH", f"{made.bin}:{os.environ['PATH']}")
+    monkeypatch.setattr(tools, "try_sandbox", lambda: "0.8.0")
     made.program("claude", "2.1.329 (Claude Code)")
     made.program("tmux", "tmux 3.3a")
     git(made.project, "init", "-q", "-b", "main")
@@ -148,7 +149,7 @@ def test_only_what_an_agent_needs_is_asked_for(place: Place) -> None:
 
 
 def test_the_claude_that_is_named_is_the_one_that_is_asked(place: Place, tmp_path: Path) -> None:
-    assert "not installed" in place.only(claude=str(tmp_path / "nothing")).problem
+    assert "there is no program" in place.only(claude=str(tmp_path / "nothing")).problem
     other = tmp_path / "other-claude"
     other.write_text("#!/bin/sh\necho 1.0.0\n")
     other.chmod(0o755)
@@ -162,7 +163,7 @@ def test_a_sandbox_is_asked_for_only_when_it_is_required(
         raise ToolError("it cannot be made", fix="mend the kernel")
 
     monkeypatch.setattr(tools, "try_sandbox", none)
-    assert place.ask(sandbox="auto") == []
+    assert [each.fatal for each in place.ask(sandbox="auto")] == [False]
     found = place.only(sandbox="required")
     assert (found.fatal, "it cannot be made" in found.problem) == (True, True)
     assert "mend the kernel" in found.fix
@@ -351,3 +352,53 @@ def test_a_runner_asks_for_what_its_assignment_needs(place: Place) -> None:
     record.parent.mkdir(parents=True)
     record.write_text("{}")
     assert plan_of(assignment).branches == (), "what is there is ours by then"
+
+
+@pytest.mark.parametrize("name", ["claude", "tmux", "git"])
+def test_a_program_whose_version_is_not_known_is_refused(place: Place, name: str) -> None:
+    place.program(name, "banana")
+    found = place.only()
+    assert "does not say which version it is" in found.problem
+    assert found.fatal
+
+
+def test_without_a_sandbox_it_is_told_that_policy_is_all(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> str:
+        raise ToolError("bwrap is not installed", fix="install it")
+
+    monkeypatch.setattr(tools, "try_sandbox", missing)
+    found = place.only(sandbox="auto")
+    assert "blindness will be policy only" in found.problem
+    assert not found.fatal
+    assert place.only(sandbox="required").fatal
+    assert place.ask(sandbox="off") == []
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"agent": "command"}, "attribute `command`"),
+        ({"agent": "command", "command": " "}, "attribute `command`"),
+        ({"agent": "claude-headless", "workers": "team"}, "cannot have a team"),
+    ],
+)
+def test_what_a_node_cannot_be_told_is_refused(
+    place: Place, given: dict[str, Any], named: str
+) -> None:
+    project = str(place.project)
+    assignment = Assignment(
+        run_id="r",
+        node_id="n",
+        attempt=1,
+        project=project,
+        run_root=run_layout(project, "r").root,
+        base_commit=git(place.project, "rev-parse", "HEAD"),
+        branch="attractor/r/n",
+        worktree=f"{project}/.claude/worktrees/n",
+        base_url="http://127.0.0.1:1",
+        **given,
+    )
+    (found,) = examine(plan_of(assignment), place.environ())
+    assert (named in found.problem, found.where, found.fatal) == (True, "node n", True)

@@ -54,7 +54,8 @@ class Double:
         self.done.append(("start", launch))
         self.seen = Look(alive=True)
         assert self.record
-        self.record.write_text(json.dumps({"launch": launch.number}))
+        said = {"launch": launch.number, "session_id": launch.session_id}
+        self.record.write_text(json.dumps(said))
 
     def look(self) -> Look:
         return self.seen

@@ -209,3 +209,7 @@ def test_no_message_is_too_strange(message: str) -> None:
 )
 def test_a_long_message_takes_no_long_time(message: str) -> None:
     assert not read(message).done
+
+
+def test_every_tag_is_said_to_need_a_line_of_its_own() -> None:
+    assert "Each of them counts on a line of its own" in ENDINGS

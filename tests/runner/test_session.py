@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shlex
 import signal as posix_signals
 import subprocess
@@ -144,8 +145,12 @@ def real_fence() -> Level:
     return level
 
 
+def any_readable(fds: tuple[int, ...]) -> bool:
+    return bool(select.select(fds, (), (), 0)[0])
+
+
 def wait_for_end(session: Session, until: Until) -> None:
-    until(lambda: session.fds() == ())
+    until(lambda: session.fds() == () or any_readable(session.fds()))
 
 
 # A program as a session
@@ -309,12 +314,29 @@ def test_a_process_is_known_by_its_identity_and_not_by_its_pid() -> None:
         known, stranger = Process(found), Process(found._replace(start="1"))
         assert (known.alive, stranger.alive) == (True, False)
         assert len(known.fds()) == 1
-        assert stranger.fds() == Process(stranger.owner).fds() == ()
+        assert stranger.fds() == ()
         stranger.kill()
         assert known.alive is True
         known.kill()
         assert known.alive is False
         assert known.fds() == ()
+
+
+def test_an_end_wakes_whoever_sleeps_until_it_was_seen() -> None:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as child:
+        watched, unwatched = Process(owner_of(child.pid)), Process(owner_of(child.pid))
+        assert watched.alive is unwatched.alive is True
+        assert not any_readable(watched.fds())
+        child.kill()
+        assert child.wait() == -posix_signals.SIGKILL
+    for each in (watched, unwatched):  # the second has no process left that it could watch
+        assert any_readable(each.fds())
+        assert any_readable(each.fds())
+        held = each.fds()[0]
+        each.signal(posix_signals.SIGTERM)
+        assert (each.alive, each.fds()) == (False, ())
+        with pytest.raises(OSError, match="Bad file"):
+            os.fstat(held)
 
 
 def test_no_process_is_dead_and_wakes_nobody() -> None:
@@ -498,12 +520,16 @@ def node_limits(one: Node, most: int) -> Node:
     return replace(one, assignment=replace(one.assignment, limits=limits))
 
 
+def lines(*said: dict[str, Any]) -> str:
+    return "".join(f"{json.dumps(each)}\n" for each in said)
+
+
 def begun(one: Node, session_id: str) -> None:
     """Put a transcript where Claude Code would."""
     folder = one.stage().config
     path = Path(transcript_path(folder, one.assignment.work_folder, session_id))
     path.parent.mkdir(parents=True)
-    path.write_text("{}\n")
+    path.write_text(lines({"type": "mode", "mode": "normal"}, {"type": "user", "message": {}}))
 
 
 def test_a_start_that_is_repeated_resumes_what_the_first_has_begun(
@@ -528,6 +554,41 @@ def test_a_conversation_that_never_began_is_begun_with_its_task(node: Callable[.
     assert after(argv, "--resume") == "s-1"
     assert argv[-1] == "Your session was lost."
     assert (Path(one.assignment.layout.brief("build")) / "prompt.md").read_text() == "The task."
+
+
+def test_a_transcript_in_which_nothing_was_said_is_no_conversation(
+    node: Callable[..., Node],
+) -> None:
+    one = node(agent="claude", claude="/bin/claude")
+    words(one, launch("The task."))
+    begun(one, "s-1")
+    folder = one.stage().config
+    path = Path(transcript_path(folder, one.assignment.work_folder, "s-1"))
+    empty = lines({"type": "mode", "mode": "user"}, {"type": "permission-mode"}, {"type": "latch"})
+    path.write_text(empty)
+    argv = words(one, launch("Your session was lost.", resume=True))
+    assert after(argv, "--session-id") == "s-1"
+    assert argv[-1] == "The task."
+    assert not os.path.lexists(path)  # or Claude Code would say that the id is in use
+    assert path.with_name("s-1.jsonl.aside").read_text() == empty
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo"])
+def test_what_is_no_transcript_is_neither_read_nor_left_in_the_way(
+    node: Callable[..., Node], tmp_path: Path, kind: str
+) -> None:
+    one = node(agent="claude", claude="/bin/claude")
+    begun(one, "s-1")
+    folder = one.stage().config
+    path = Path(transcript_path(folder, one.assignment.work_folder, "s-1"))
+    elsewhere = path.rename(tmp_path / "elsewhere")
+    if kind == "link":
+        path.symlink_to(elsewhere)
+    else:
+        os.mkfifo(path)
+    assert after(words(one, launch()), "--session-id") == "s-1"
+    assert not os.path.lexists(path)
+    assert elsewhere.exists()
 
 
 def test_teammates_are_asked_for_in_the_same_process(node: Callable[..., Node]) -> None:

@@ -51,6 +51,15 @@ def test_a_worktree_is_made_on_the_nodes_branch_from_the_base(checkout: Any) -> 
     assert checkout.git("status", "--porcelain", cwd=tree.path) == ""
 
 
+def test_a_worktree_has_its_settings_file_so_that_no_session_can_make_it(checkout: Any) -> None:
+    checkout.git("config", "extensions.worktreeConfig", "true")
+    tree = checkout.ensure()
+    assert Path(tree.admin, "config.worktree").read_bytes() == b""
+    assert checkout.look(tree).tampered == ""
+    checkout.git("config", "--worktree", "core.sparseCheckout", "false")  # a main checkout's own
+    assert checkout.git("status", "--porcelain", cwd=tree.path) == ""
+
+
 def test_the_persons_checkout_looks_as_before(checkout: Any) -> None:
     before = (checkout.head(), checkout.git("symbolic-ref", "HEAD"), checkout.git("status"))
     checkout.ensure()
