@@ -30,6 +30,7 @@ from attractor.run import watched
 from attractor.run.assign import Dispatch
 from attractor.run.layout import RunLayout
 from attractor.tools import find_claude
+from runner.sandbox import probe
 
 SECONDS = 100
 HELD, THROUGH = "held", "got through"
@@ -259,6 +260,8 @@ def missing() -> None:
             pytest.skip(f"{program} is not installed")
     if find_claude() is None:
         pytest.skip("there is no claude here: install the sdk extra")
+    if (level := probe(os.environ)).name != "bwrap":
+        pytest.skip(f"there is no fence here: {level.reason}")
 
 
 @pytest.fixture
