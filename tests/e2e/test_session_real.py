@@ -95,7 +95,9 @@ class Node:
 
     def prompts(self, session_id: str) -> list[str]:
         """Every prompt as the session took it."""
-        lines = [json.loads(line) for line in self.transcript(session_id).splitlines()]
+        written = self.transcript(session_id)
+        whole = written[: written.rfind("\n") + 1]  # the last line may be half written
+        lines = [json.loads(line) for line in whole.splitlines()]
         said = [each["message"]["content"] for each in lines if each["type"] == "user"]
         return [each for each in said if isinstance(each, str)]
 
