@@ -185,6 +185,41 @@ class RunLayout:
         return os.path.join(self.root, "key")
 
     @property
+    def request(self) -> str:
+        """What the person asked for when the run was started, or resumed."""
+        return os.path.join(self.root, "run.json")
+
+    @property
+    def keeper(self) -> str:
+        """The record of the process that starts the Guardian again when it dies."""
+        return os.path.join(self.root, "keeper.json")
+
+    @property
+    def keeper_lock(self) -> str:
+        """The lease of the run's one keeper."""
+        return os.path.join(self.root, "keeper.lock")
+
+    @property
+    def log(self) -> str:
+        """What keeper and Guardian said on their standard streams."""
+        return os.path.join(self.root, "guardian.log")
+
+    @property
+    def tasks(self) -> str:
+        """The folder with the questions to the Guardian's children, and their answers."""
+        return os.path.join(self.root, "tasks")
+
+    @property
+    def trees(self) -> str:
+        """The folder of the clean checkouts in which work is judged, merged and packed."""
+        return os.path.join(self.root, "trees")
+
+    @property
+    def books(self) -> str:
+        """What beads and the promise were told last."""
+        return os.path.join(self.root, "books.json")
+
+    @property
     def requests(self) -> str:
         """The log of the scripted model, in a rehearsal."""
         return os.path.join(self.root, "requests.jsonl")

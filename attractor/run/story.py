@@ -1,0 +1,429 @@
+"""The story of a run: what its journal says, beyond where each node stands.
+
+A fold, as `fold` is, and of the same entries; what is here can be rebuilt from the journal alone.
+The Guardian decides from it, screens and reports show it. Pure: entries come in.
+
+Whatever an entry is about, it may carry these keys, since what must happen together is one entry:
+`signal_id` (a signal that is applied by it), `task` (a task of ours that has ended), `usage` (what
+the attempt has used so far) and `orders` (what a Runner is told because of it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, NamedTuple, final
+
+from attractor.pipeline.graph import NodeId
+from attractor.run.fold import Recorded, RunEvent, RunState
+from attractor.run.states import NodeEvent, NodeState
+
+COUNTED: Final = (
+    "requests",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_creation_tokens",
+    "cost_usd",
+    "cooldowns",
+    "cooldown_seconds",
+    "turns",
+    "sessions",
+)
+
+
+@final
+class StoryEvent(StrEnum):
+    """The events of a run's journal that only a Guardian writes."""
+
+    RUN_STARTED = "RunStarted"  # {request, integration}
+    RUN_RESUMED = "RunResumed"  # {request, pid}
+    RUBRIC_SEALED = "RubricSealed"  # {folder, by, files, scope, acceptance}
+    SIGNAL_HEARD = "SignalHeard"  # {type, node, attempt, text, ...}: it moves no node
+    TASK_BEGUN = "TaskBegun"  # {task, kind, node, attempt, about}
+    TASK_ENDED = "TaskEnded"  # {task, node, what, retry_at}: it moves no node
+    DECISION_ASKED = "DecisionAsked"  # {id, node, attempt, kind, question, options, ...}
+    DECISION_ANSWERED = "DecisionAnswered"  # {id, option, note, by}
+    ATTEMPT_CLOSED = "AttemptClosed"  # {node, attempt, why}: nothing of it is left
+    STOPPING = "Stopping"  # {reason, result}
+    RUN_ENDED = "RunEnded"  # {result, exit, reason, head}
+    NOTED = "Noted"  # {what, node}
+
+
+class Order(NamedTuple):
+    """What a Runner is told; its place in the journal is its name."""
+
+    seq: int
+    place: int
+    node: str
+    attempt: int
+    type: str
+    payload: Mapping[str, Any]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a child process of the Guardian does, or did."""
+
+    id: str
+    kind: str
+    node: str
+    attempt: int
+    about: Mapping[str, Any]
+    at: str
+
+
+@final
+@dataclass(slots=True)
+class Decision:
+    """What a person is asked."""
+
+    id: str
+    node: str
+    attempt: int
+    kind: str
+    question: str
+    options: tuple[str, ...]
+    default: str
+    deadline: str
+    """When the default counts, as the journal writes times; empty for never."""
+    asked_at: str
+    context: str = ""
+    option: str = ""
+    note: str = ""
+    by: str = ""
+    answered_at: str = ""
+
+    @property
+    def open(self) -> bool:
+        """Whether nobody has answered."""
+        return not self.option
+
+
+@final
+@dataclass(slots=True)
+class Attempt:
+    """One attempt of a node."""
+
+    number: int
+    began: str
+    base: str = ""
+    ended: str = ""
+    how: str = ""
+    """What ended it; empty while it goes on."""
+    free: bool = False
+    """It ended for a cause of ours, and does not count."""
+    closed: bool = False
+    """Nothing of it is left: its Runner has ended."""
+    commit: str = ""
+    """What was handed in last."""
+    session_id: str = ""
+    blindness: str = ""
+    rejections: int = 0
+    violations: int = 0
+    stuck: int = 0
+    guided: int = 0
+    usage: dict[str, Any] = field(default_factory=dict)
+
+
+@final
+@dataclass(slots=True)
+class NodeStory:
+    """What happened to one node."""
+
+    attempts: list[Attempt] = field(default_factory=list)
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
+    """Each as its task gave it: outcome, score, round, attempt, commit, scenarios."""
+    judging: dict[str, float] = field(default_factory=dict)
+    """What judging it has used."""
+    merged: str = ""
+    feedback: str = ""
+    """What the judge said last."""
+    reason: str = ""
+    """Why it failed, where it did."""
+    no_verdicts: int = 0
+    retry_at: float = 0.0
+    """Wall seconds; before that no task of it is begun again."""
+    output: str = ""
+    """The last that a tool said."""
+    last: str = ""
+    """The last that happened to it, for a screen."""
+    last_at: str = ""
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """Return the newest."""
+        return self.attempts[-1] if self.attempts else None
+
+    @property
+    def charged(self) -> int:
+        """Return how many attempts count."""
+        return sum(not each.free for each in self.attempts)
+
+    def used(self, key: str) -> float:
+        """Return how much of something all its attempts and judges have used."""
+        own = sum(float(each.usage.get(key) or 0) for each in self.attempts)
+        return own + self.judging.get(key, 0.0)
+
+
+@final
+@dataclass(slots=True)
+class Story:
+    """A run, from its first entry to its last."""
+
+    core: RunState = field(default_factory=RunState)
+    request: dict[str, Any] = field(default_factory=dict)
+    integration: str = ""
+    """The integration branch."""
+    head: str = ""
+    """Its commit, as far as we moved it."""
+    rubric: dict[str, Any] | None = None
+    nodes: dict[str, NodeStory] = field(default_factory=dict)
+    tasks: dict[str, Task] = field(default_factory=dict)
+    """Those that have not ended."""
+    tasks_begun: int = 0
+    decisions: dict[str, Decision] = field(default_factory=dict)
+    orders: list[Order] = field(default_factory=list)
+    """Those to attempts that are not closed."""
+    stopping: dict[str, Any] | None = None
+    ended: dict[str, Any] | None = None
+    began_at: str = ""
+    ended_at: str = ""
+    resumed: int = 0
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    overhead: dict[str, float] = field(default_factory=dict)
+    """What was used for no node: the rubric."""
+    open_attempts: dict[str, int] = field(default_factory=dict)
+    """Nodes with an attempt that is not closed."""
+
+    def node(self, node_id: str) -> NodeStory:
+        """Return what happened to a node; nothing yet is a story, too."""
+        return self.nodes.setdefault(node_id, NodeStory())
+
+    def state(self, node_id: str) -> NodeState:
+        """Return where a node stands."""
+        return self.core.statuses.get(NodeId(node_id), NodeState.PENDING)
+
+    def used(self, key: str) -> float:
+        """Return how much of something the whole run has used."""
+        return sum(each.used(key) for each in self.nodes.values()) + self.overhead.get(key, 0.0)
+
+    @property
+    def tokens(self) -> int:
+        """Return the tokens that budgets count: all that went in or came out, but from a cache."""
+        counted = ("input_tokens", "output_tokens", "cache_creation_tokens")
+        return int(sum(self.used(key) for key in counted))
+
+    def open_decisions(self) -> list[Decision]:
+        """Return what waits for a person, the oldest first."""
+        return [each for each in self.decisions.values() if each.open]
+
+    def apply(self, entry: Recorded, at: str = "") -> None:
+        """Take in the next entry."""
+        self.core.apply(entry)
+        data = entry.data
+        when = at or str(getattr(entry, "at", ""))
+        if isinstance(signal_id := data.get("signal_id"), str):
+            self.core.applied.add(signal_id)
+        ended = self.tasks.pop(str(data.get("task")), None) if "task" in data else None
+        handler = _HANDLERS.get(entry.event)
+        if handler is not None:
+            getattr(self, handler)(entry, data, when)
+        self._measure(data, ended)
+        for place, order in enumerate(data.get("orders", ())):
+            node, attempt = str(order["node"]), int(order["attempt"])
+            told = Order(entry.seq, place, node, attempt, order["type"], order["payload"])
+            self.orders.append(told)
+            if order["type"] == "GUIDANCE" and (current := self.node(node).attempt):
+                current.guided += 1
+
+    def _measure(self, data: Mapping[str, Any], ended: Task | None) -> None:
+        usage = data.get("usage")
+        if not isinstance(usage, Mapping):
+            return
+        name = data.get("node")
+        if ended is not None or not isinstance(name, str):
+            total = self.node(name).judging if isinstance(name, str) and name else self.overhead
+            for key in COUNTED:
+                if amount := usage.get(key):
+                    total[key] = total.get(key, 0.0) + float(amount)
+            return
+        attempt = self.attempt(name, data.get("attempt"))
+        if attempt is not None:
+            attempt.usage = dict(usage)
+
+    def attempt(self, node_id: str, number: object) -> Attempt | None:
+        """Return one attempt of a node."""
+        found = self.node(node_id).attempts
+        return next((each for each in reversed(found) if each.number == number), None)
+
+    def _started(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
+        del entry
+        self.request = dict(data["request"])
+        self.integration = str(data["integration"])
+        self.head = str(self.request.get("base_commit", ""))
+        self.began_at = when
+
+    def _resumed(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
+        del entry, when
+        self.request = dict(data["request"])
+        self.resumed += 1
+        self.stopping = self.ended = None
+        self.ended_at = ""
+
+    def _sealed(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
+        del entry, when
+        self.rubric = {key: data[key] for key in ("folder", "by", "files", "scope", "acceptance")}
+
+    def _moved(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
+        del entry
+        name, event = str(data["node"]), data.get("event")
+        node = self.node(name)
+        node.last, node.last_at = _told(data), when
+        if event == NodeEvent.DISPATCHED.value:
+            number = int(data["attempt"])
+            node.attempts.append(Attempt(number, when, str(data.get("base", ""))))
+            node.no_verdicts, node.retry_at, node.reason = 0, 0.0, ""
+            self.open_attempts[name] = number
+        attempt = node.attempt
+        if attempt is None:
+            return
+        attempt.commit = str(data.get("commit") or attempt.commit)
+        if isinstance(verdict := data.get("verdict"), Mapping):
+            node.verdicts.append(dict(verdict))
+        if isinstance(output := data.get("output"), str):
+            node.output = output
+        if event == NodeEvent.REJECTED.value:
+            attempt.rejections += 1
+            node.feedback = str(data.get("feedback", ""))
+        elif event in _ENDS:
+            attempt.ended, attempt.how = when, _told(data)
+            attempt.free = data.get("free") is True
+            node.merged = self.head = str(data.get("merged") or self.head)
+            node.reason = str(data.get("reason", "")) if event == NodeEvent.FAILED.value else ""
+        if data.get("closed") is True:
+            self._close(name, attempt)
+
+    def _close(self, name: str, attempt: Attempt) -> None:
+        attempt.closed = True
+        self.open_attempts.pop(name, None)
+        self.orders = [each for each in self.orders if each.node != name]
+
+    def _heard(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
+        del entry
+        name = data.get("node")
+        if not isinstance(name, str) or not name:
+            return
+        node = self.node(name)
+        attempt = self.attempt(name, data.get("attempt"))
+        node.last, node.last_at = str(data.get("type", "")), when
+        if attempt is None:
+            return
+        match data.get("type"):
+            case "AGENT_REGISTERED":
+                attempt.session_id = str(data.get("session_id") or "")
+                attempt.blindness = str(data.get("blindness") or "")
+            case "VIOLATION":
+                attempt.violations += 1
+            case "ORCHESTRATOR_STUCK":
+                attempt.stuck += 1
+            case _:
+                pass
+        if data.get("closed") is True:
+            self._close(name, attempt)
+
+    def _closed(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
+        del entry, when
+        attempt = self.attempt(str(data["node"]), data.get("attempt"))
+        if attempt is not None:
+            self._close(str(data["node"]), attempt)
+
+    def _task(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
+        del entry
+        name = str(data["task"])
+        about = dict(data.get("about", {}))
+        attempt = int(data.get("attempt", 0))
+        self.tasks[name] = Task(name, data["kind"], str(data.get("node", "")), attempt, about, when)
+        self.tasks_begun += 1
+
+    def _task_ended(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
+        del entry, when
+        if name := data.get("node"):
+            node = self.node(str(name))
+            node.retry_at = float(data.get("retry_at") or 0.0)
+            if data.get("no_verdict") is True:
+                node.no_verdicts += 1
+            if isinstance(verdict := data.get("verdict"), Mapping):
+                node.verdicts.append(dict(verdict))
+
+    def _asked(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
+        del entry
+        name = str(data["id"])
+        self.decisions[name] = Decision(
+            id=name,
+            node=str(data.get("node", "")),
+            attempt=int(data.get("attempt", 0)),
+            kind=str(data["kind"]),
+            question=str(data["question"]),
+            options=tuple(data["options"]),
+            default=str(data.get("default", "")),
+            deadline=str(data.get("deadline", "")),
+            asked_at=when,
+            context=str(data.get("context", "")),
+        )
+
+    def _answered(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
+        del entry
+        decision = self.decisions[str(data["id"])]
+        decision.option, decision.note = str(data["option"]), str(data.get("note", ""))
+        decision.by, decision.answered_at = str(data.get("by", "")), when
+
+    def _stopping(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
+        del entry, when
+        self.stopping = dict(data)
+
+    def _ended(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
+        del entry
+        self.ended, self.ended_at = dict(data), when
+
+    def _noted(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
+        del entry
+        self.notes.append((when, str(data.get("what", ""))))
+
+
+# Each event, and the method that takes it in.
+_HANDLERS: Final = {
+    RunEvent.NODE_MOVED.value: "_moved",
+    StoryEvent.RUN_STARTED.value: "_started",
+    StoryEvent.RUN_RESUMED.value: "_resumed",
+    StoryEvent.RUBRIC_SEALED.value: "_sealed",
+    StoryEvent.SIGNAL_HEARD.value: "_heard",
+    StoryEvent.TASK_BEGUN.value: "_task",
+    StoryEvent.TASK_ENDED.value: "_task_ended",
+    StoryEvent.DECISION_ASKED.value: "_asked",
+    StoryEvent.DECISION_ANSWERED.value: "_answered",
+    StoryEvent.ATTEMPT_CLOSED.value: "_closed",
+    StoryEvent.STOPPING.value: "_stopping",
+    StoryEvent.RUN_ENDED.value: "_ended",
+    StoryEvent.NOTED.value: "_noted",
+}
+
+
+_ENDS: Final = frozenset(
+    each.value for each in (NodeEvent.PASSED, NodeEvent.GATE_PASSED, NodeEvent.FAILED)
+)
+
+
+def _told(data: Mapping[str, Any]) -> str:
+    reason = data.get("reason")
+    return f"{data.get('event')}: {reason}" if reason else str(data.get("event"))
+
+
+def read(entries: Iterable[Recorded]) -> Story:
+    """Return the story that these entries tell, which are a journal from its beginning."""
+    story = Story()
+    for entry in entries:
+        story.apply(entry)
+    return story
