@@ -34,10 +34,14 @@ OwnModule = Literal[
     "attractor",
     "attractor.agents",
     "attractor.agents.claude_sdk",
+    "attractor.keeper",
     "attractor.promise",
+    "attractor.rehearsal",
     "guardian",
+    "guardian.task",
     "runner",
     "runner.checks",
+    "runner.judged",
 ]
 
 OwnProcess = subprocess.Popen[bytes]
