@@ -23,7 +23,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Literal, NamedTuple, NoReturn, Self, final
 
 from attractor.errors import ToolError
@@ -186,12 +186,30 @@ def run_shell(command: str, *, timeout_seconds: float, cwd: str, tail_characters
 
     It has ended when its output is closed, too: one that leaves a talking child behind is late.
     """
-    # Before the command's own lines, so that what the shell says of bad syntax is heard as well.
-    argv = ["/bin/sh", "-c", f"exec 2>&1\n{command}"]
     talk = _Talk(b"", 4 * tail_characters, tail_only=True)
-    status = _run(argv, cwd, None, talk, timeout_seconds)
-    tail = talk.stdout.decode("utf-8", "replace")[-tail_characters:]
-    return Ran(status, tail)
+    status = _run(_shell(command), cwd, None, talk, timeout_seconds)
+    return talk.ran(status, tail_characters)
+
+
+def run_leashed_shell(
+    command: str,
+    *,
+    timeout_seconds: float,
+    cwd: str,
+    tail_characters: int,
+    env: Mapping[str, str],
+    stdin: bytes = b"",
+    heard: Callable[[bytes], object] | None = None,
+) -> Ran:
+    """Do the same with a group that never outlives this process; `heard` gets all that it says."""
+    talk = _Talk(stdin, 4 * tail_characters, tail_only=True, heard=heard)
+    status = _run(_shell(command), cwd, env, talk, timeout_seconds, leashed=True)
+    return talk.ran(status, tail_characters)
+
+
+def _shell(command: str) -> list[str]:
+    # Before the command's own lines, so that what the shell says of bad syntax is heard as well.
+    return ["/bin/sh", "-c", f"exec 2>&1\n{command}"]
 
 
 def _run(
@@ -341,18 +359,30 @@ def _has_ended(child: subprocess.Popen[bytes], deadline: float, clock: Clock) ->
 class _Talk:
     """Feeds a child's stdin and collects what it says, at the same time, so that none blocks."""
 
-    def __init__(self, stdin: bytes, limit: int, *, tail_only: bool = False) -> None:
+    def __init__(
+        self,
+        stdin: bytes,
+        limit: int,
+        *,
+        tail_only: bool = False,
+        heard: Callable[[bytes], object] | None = None,
+    ) -> None:
         self.stdout = bytearray()
         self.stderr = bytearray()  # its last bytes only
         self.overflowed = False
         self._unsent = memoryview(stdin)
         self._limit = limit
         self._tail_only = tail_only
+        self._heard = heard
 
     def ended(self, status: int | None) -> Ended:
         """Return what was said, and how it ended."""
         said = self.stderr.decode("utf-8", "replace").strip()
         return Ended(status, bytes(self.stdout), said, self.overflowed)
+
+    def ran(self, status: int | None, characters: int) -> Ran:
+        """Return the last that was said, and how it ended."""
+        return Ran(status, self.stdout.decode("utf-8", "replace")[-characters:])
 
     def until_end(
         self, child: subprocess.Popen[bytes], timeout_seconds: float, clock: Clock
@@ -384,6 +414,8 @@ class _Talk:
         if not chunk:
             streams.unregister(stream)
         key.data.extend(chunk)
+        if self._heard is not None and key.data is self.stdout:
+            self._heard(chunk)
         del self.stderr[:-_TAIL_BYTES]
         if self._tail_only:
             del self.stdout[: -self._limit]

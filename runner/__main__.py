@@ -53,8 +53,8 @@ def main(arguments: list[str]) -> int:
 def _run(assignment: Assignment) -> None:
     import os
 
+    from attractor.apart import apart
     from runner import sandbox
-    from runner.apart import apart
     from runner.assemble import assemble
     from runner.hold import hold
 

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, NamedTuple, final
 
+from attractor.apart import apart
 from attractor.errors import AttractorError
 from attractor.run.assignment import Assignment
-from runner.apart import apart
 from runner.digest import Digest
 from runner.facts import Checks
 from runner.git import Worktree, alone, facts

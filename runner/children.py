@@ -18,8 +18,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, final
 
 from attractor import spawn
+from attractor.process import Process
 from attractor.run.assignment import Assignment
-from runner.sessions.process import Process
 from signals import atomic
 from signals.clock import Clock
 from signals.owner import Owner, owner_of

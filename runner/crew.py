@@ -18,9 +18,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from attractor.apart import apart
 from attractor.errors import InputError
 from attractor.run.assignment import Assignment
-from runner.apart import apart
 from signals.clock import Clock
 
 HERE: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "agents")

@@ -1,4 +1,4 @@
-"""What a new worktree gets beside the commit, and what the main checkout ignores because of us.
+"""What a new worktree gets beside the commit.
 
 `.worktreeinclude` in the main checkout lists, in the syntax of `.gitignore`, files that no commit
 holds and that the work needs, such as `.env`. They are copied once, when the worktree is made, and
@@ -19,32 +19,15 @@ from typing import Final
 
 from attractor.errors import InputError
 from attractor.git import Git
+from attractor.run.hide import OURS
 from runner.marks import shown
-from signals import atomic
 from signals.atomic import storage_errors
 
 LIST: Final = ".worktreeinclude"
 MOST_FILES: Final = 10_000
 MOST_BYTES: Final = 1024 * 1024 * 1024
 _MOST_NAMED: Final = 10
-OURS: Final = (".claude/worktrees/", ".claude/attractor/", ".claude/completion-state/")
 _NEVER: Final = (*(name.encode() for name in OURS), b".git/")
-
-
-def hide_ours(common: str) -> None:
-    """Let the repository ignore our folders, in the file that belongs to this clone alone."""
-    path = os.path.join(common, "info", "exclude")
-    with storage_errors("write", path):
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        text = b""
-        with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
-            text = file.read()
-    lines = text.splitlines()
-    missing = [name for name in OURS if name.encode() not in lines]
-    if missing:
-        end = b"" if not text or text.endswith(b"\n") else b"\n"
-        more = "".join(f"{name}\n" for name in missing).encode()
-        atomic.replace(path, text + end + more)
 
 
 def copy_included(project: Git, tree: Git, hidden: Sequence[str]) -> tuple[str, ...]:

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, final
 
+from attractor.apart import apart
 from attractor.digest import sha256
 from attractor.run.assignment import Assignment
-from runner.apart import apart
 from runner.effects import Signal
 from runner.orders import Order
 from signals.clock import Clock

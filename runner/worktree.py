@@ -22,9 +22,10 @@ from attractor.errors import InputError
 from attractor.git import Git, repository
 from attractor.run.assignment import Assignment
 from attractor.run.branch import taken
+from attractor.run.hide import hide_ours
 from runner import refs
 from runner.git import Worktree, alone, facts, opened
-from runner.include import copy_included, hide_ours
+from runner.include import copy_included
 from runner.marks import marks, renewed, text_of
 from runner.registered import places, register
 from runner.worktree_record import Record, Stage, read, write

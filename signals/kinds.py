@@ -1,4 +1,4 @@
-"""Every signal there is: a closed union of 22 types, version 1.
+"""Every signal there is: a closed union of 23 types, version 1.
 
 What `parse` returns is complete and of the right types; anything else is a ProtocolError that
 says which key is wrong. Our own signals carry `schema_version` and may have no key that is not
@@ -291,6 +291,14 @@ class GuardianError(Payload):
     stack_trace: str | None = None
 
 
+@final
+class StopRun(Payload):
+    """A person ends the run; the Guardian ends what runs, and keeps all work."""
+
+    signal_type = "STOP_RUN"
+    reason: str | None = None
+
+
 AnyPayload = (
     NeedsReview
     | NeedsInput
@@ -314,6 +322,7 @@ AnyPayload = (
     | PipelineComplete
     | Escalation
     | GuardianError
+    | StopRun
 )
 
 PAYLOADS: Final[Mapping[str, type[AnyPayload]]] = {

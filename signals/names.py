@@ -39,6 +39,7 @@ SIGNAL_TYPES: Final = frozenset(
         "PIPELINE_COMPLETE",
         "ESCALATION",
         "GUARDIAN_ERROR",
+        "STOP_RUN",
     }
 )
 

@@ -31,6 +31,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "parse": ("parse", "parse", "Print a pipeline as it is understood."),
     "rehearse": ("rehearse", "rehearse", "Serve a scripted model for the real Claude Code."),
     "render": ("render", "render", "Draw a pipeline as SVG, in the colours of its states."),
+    "rubric": ("rubric", "rubric", "Write, check, show and seal what work is judged by."),
     "signal": ("signal", "signal", "Send, list, read, await and follow signals."),
     "status": ("status", "status", "Show the states of a pipeline's nodes."),
     "stop": ("stop", "stop", "End the session of a node and its Runner."),

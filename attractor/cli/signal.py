@@ -53,7 +53,7 @@ def signal() -> None:
 @signal.command()
 @click.option("--source", required=True, metavar="S", help="Who says it, such as runner.")
 @click.option("--target", required=True, metavar="T", help="Whom it is for, such as guardian.")
-@click.option("--type", "signal_type", required=True, metavar="TYPE", help="One of the 22 types.")
+@click.option("--type", "signal_type", required=True, metavar="TYPE", help="One of the 23 types.")
 @click.option("--payload", default="{}", metavar="JSON", help="What it carries, a JSON object.")
 @click.option("--node", metavar="N", help="The node it is about.")
 @click.option("--attempt", type=click.IntRange(min=1), metavar="K", help="The node's attempt.")

@@ -3,7 +3,8 @@
 Pure. For each node with work to do, the orchestrator spawns one worker of the node's type, which
 writes the node's files and commits them, and then says that the node is complete. A file that is
 there already is kept, with one harmless line added, so that doing it again changes something
-again. Paths that lead out of the folder of work are left out. The judge finds everything right.
+again. Paths that lead out of the folder of work are left out. The judge finds everything right, and
+quotes that line, which stands in the file whether it was new or not.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ import json
 import posixpath
 import re
 import shlex
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
-from attractor.pipeline.graph import Graph, Node
+from attractor.pipeline.graph import Graph, Node, NodeId
+from attractor.rehearsal.made_rubric import rubric_for
 from attractor.rehearsal.turn import (
+    GUARDIAN,
     JUDGE,
     ORCHESTRATOR,
+    RUBRIC,
     SUPERVISOR,
     NodeScript,
     Script,
@@ -25,18 +30,29 @@ from attractor.rehearsal.turn import (
     ToolCall,
     Turn,
 )
+from attractor.rehearsal.upstream import Upstream
+from attractor.run.assign import worked_on
 from attractor.run.layout import escape
 
 COMPLETE: Final = "<promise>NODE_COMPLETE</promise>"  # counts on a line of its own only
 # Interactively an Agent call returns at once, and the worker's end is told later.
 LAUNCHED: Final = r"Async agent launched(?![\s\S]*SYSTEM NOTIFICATION)"
 ANYBODY: Final = "general-purpose"  # the worker that every Claude Code has
-PASSED: Final = {"score": 1.0, "evidence": []}
-FAILED: Final = {"score": 0.0, "evidence": []}
+FAILED: Final = {
+    "score": 0.0,
+    "evidence": [],
+    "problem": "The work does not do what was asked. Do it again, and commit it.",
+}
+ANSWER: Final = {
+    "answer": "Decide that yourself, as you think best, and go on.",
+    "why": "A rehearsal leaves everything open.",
+}
 
 _MOST_TOLD: Final = 500
+_MOST_QUOTES: Final = 10
 _COMMENTS: Final = {
-    "#": "py pyi sh bash rb pl toml yaml yml cfg ini conf mk r jl tf dockerfile gitignore feature",
+    "#": "py pyi sh bash rb pl toml yaml yml cfg ini conf mk makefile r jl tf dockerfile gitignore "
+    "feature",
     "//": "js mjs cjs jsx ts mts tsx go rs c h cc cpp hpp java kt swift scala php dart cs",
     "--": "sql lua hs elm",
     "<!--": "md markdown html htm xml svg vue svelte",
@@ -46,19 +62,51 @@ _ENDS: Final = {"<!--": " -->", "/*": " */"}
 _COMMENT_OF: Final = {
     suffix: mark for mark, suffixes in _COMMENTS.items() for suffix in suffixes.split()
 }
+_PROSE: Final = frozenset({"txt", "text", "log", "rst", "adoc"})
+_PLAIN: Final = "Written in a rehearsal."
+_TEST: Final = """
+
+import unittest
 
 
-def scenario_for(graph: Graph) -> Script:
-    """Return a script in which every node's work is done, and judged good."""
-    nodes = {
-        str(node.id): NodeScript({ORCHESTRATOR: _orchestrator(node)})
-        for node in graph.nodes.values()
-        if graph.handler(node) == "codergen"
-    }
-    judge = Turn((ToolCall("StructuredOutput", PASSED),))
-    opinion = Turn((ToolCall("StructuredOutput", {"state": "working", "text": ""}),))
+class Rehearsed(unittest.TestCase):
+    def test_rehearsed(self) -> None:
+        self.assertTrue(__name__)
+"""
+
+Quotation = dict[str, Any]
+
+
+def scenario_for(
+    graph: Graph,
+    *,
+    target_dir: str = "",
+    standing: Sequence[Quotation] = (),
+    criteria: Sequence[str] = (),
+) -> Script:
+    """Return a script in which every node's work is done, and judged good.
+
+    `target_dir` goes before what the graph says, `standing` is quoted where no work was done, and
+    `criteria` are those of the requirements.
+    """
+    nodes, worked = {}, set(worked_on(graph))
+    before = Upstream(graph, worked)
+    for node in graph.nodes.values():
+        works = [node.id] if node.id in worked else before.work(node.id)
+        quoted = [_quotation(graph, each, target_dir) for each in works[:_MOST_QUOTES]]
+        roles = {JUDGE: [_judged(quoted)]} if quoted else {}
+        if node.id in worked:
+            roles[ORCHESTRATOR] = _orchestrator(node)
+        if roles:
+            nodes[str(node.id)] = NodeScript(roles)
+    opinion = {"state": "working", "text": ""}
     return Script(
-        {JUDGE: [judge], SUPERVISOR: [opinion]},
+        {
+            JUDGE: [_judged(standing)],
+            SUPERVISOR: [_structured(opinion)],
+            GUARDIAN: [_structured(ANSWER)],
+            RUBRIC: [_structured(rubric_for(graph, criteria))],
+        },
         Turn((Text(f"Nothing is left to do.\n\n{COMPLETE}"),)),
         nodes,
     )
@@ -91,7 +139,7 @@ def _orchestrator(node: Node) -> list[Turn]:
 
 
 def _files(node: Node) -> list[str]:
-    """Return where the node's work goes: plain paths that stay inside."""
+    """Return where the node's work goes: plain paths that stay inside, one with words in it."""
     own = f"{escape(node.id)}.txt"
     found = []
     for each in re.split(r"[,;\n]", node.attrs.get("files", "")):
@@ -101,7 +149,8 @@ def _files(node: Node) -> list[str]:
         gits = ".git" in path.lower().split("/")
         if each.strip() and not out and not gits and not re.search(r"[*?\[\0]", path):
             found.append(path)
-    return list(dict.fromkeys(found)) or [own]
+    found = list(dict.fromkeys(found))
+    return found if any(map(_line, found)) else [*found, own]
 
 
 def _command(files: list[str], message: str) -> str:
@@ -121,8 +170,11 @@ def _written(path: str) -> str:
 
 
 def _line(path: str) -> str:
+    """Return the line that does no harm in such a file; empty where none is known."""
     mark = _mark(path)
-    return f"{mark} rehearsed{_ENDS.get(mark, '')}" if mark else ""
+    if not mark:
+        return _PLAIN if _suffix(path) in _PROSE else ""
+    return f"{mark} rehearsed{_ENDS.get(mark, '')}"
 
 
 def _content(path: str) -> str:
@@ -130,13 +182,31 @@ def _content(path: str) -> str:
     base = posixpath.basename(path)
     if base.endswith(".json"):
         return "{}\n"
-    if base.endswith(".py"):
-        test = base.startswith("test_") or base.endswith("_test.py")
-        made = '"""Written in a rehearsal."""\n'
-        return made + ("\n\ndef test_rehearsed() -> None:\n    assert True\n" if test else "")
-    return f"{_line(path) or 'Written in a rehearsal.'}\n"
+    test = base.endswith(".py") and (base.startswith("test_") or base.endswith("_test.py"))
+    return f"{_line(path) or _PLAIN}\n{_TEST if test else ''}"
 
 
 def _mark(path: str) -> str:
-    base = posixpath.basename(path).lower()
-    return _COMMENT_OF.get(base.rpartition(".")[2], "")
+    return _COMMENT_OF.get(_suffix(path), "")
+
+
+def _suffix(path: str) -> str:
+    return posixpath.basename(path).lower().rpartition(".")[2]
+
+
+def _quotation(graph: Graph, node_id: NodeId, target_dir: str) -> Quotation:
+    """Return what a judge can quote of a node's work, with its path from the top of the tree."""
+    node = graph.nodes[node_id]
+    path = next(each for each in _files(node) if _line(each))
+    folder = target_dir or node.attrs.get("target_dir") or graph.attrs.get("target_dir", "")
+    place = posixpath.normpath(posixpath.join(folder, path))
+    return {"file": place, "line": 1, "quote": _line(path)}
+
+
+def _judged(quoted: Sequence[Quotation]) -> Turn:
+    said = "It is there, as this rehearsal has it." if quoted else ""
+    return _structured({"score": 1.0, "evidence": [*quoted], "problem": "", "explanation": said})
+
+
+def _structured(answer: Mapping[str, Any]) -> Turn:
+    return Turn((ToolCall("StructuredOutput", answer),))

@@ -40,7 +40,7 @@ class Kind(enum.Enum):
     What comes later happens earlier: a lie never ends, so it comes last.
     """
 
-    REJECT = "reject"  # the judge's first verdict is that the work is bad
+    REJECT = "reject"  # the node's first validation finds that the work is bad
     LIE = "lie"  # completion is claimed with nothing done, whenever the session is asked
     CRASH = "crash"  # the session's own process dies
     STUCK = "stuck"  # no answer comes, until the session is interrupted
@@ -64,7 +64,7 @@ class Terms:
     stuck_seconds: float = 3600.0
     retry_after: int = 2
     rate_limits: int = 2  # turns that end in one
-    rejections: int = 1  # sessions of the judge
+    rejections: int = 1  # validations that fail
     peek: tuple[str, ...] = ("acceptance-tests",)  # paths that are tried
 
 
@@ -140,7 +140,10 @@ def _ratelimit(script: Script, node: str, terms: Terms) -> Script:
 
 
 def _reject(script: Script, node: str, terms: Terms) -> Script:
-    bad = Turn((ToolCall("StructuredOutput", FAILED),), sessions=terms.rejections)
+    # Every scenario is judged in a session of its own; which validation it is, the prompt says.
+    numbers = "|".join(str(number) for number in range(1, terms.rejections + 1))
+    first = rf"(?m)^Validation (?:{numbers}) of node "
+    bad = Turn((ToolCall("StructuredOutput", FAILED),), when=first)
     script = _everywhere(script, JUDGE, node, lambda turns: [bad, *turns])
     return _everywhere(script, ORCHESTRATOR, node, lambda turns: [*turns, *_rework(turns, node)])
 

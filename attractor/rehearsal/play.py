@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, final
+from typing import Final, final
 
 from attractor import tools
 from attractor.errors import InputError
@@ -23,8 +23,6 @@ from attractor.rehearsal.turn import ORCHESTRATOR, Script
 from attractor.run import config, preflight
 from attractor.run.assign import Dispatch, assign, worked_on
 from attractor.run.assignment import Assignment
-from attractor.run.config import Settings, Source
-from attractor.run.limits import FIELDS, Limits, for_rehearsal
 from attractor.run.preflight import Finding
 
 _FREE_BYTES: Final = 64 * 1024 * 1024
@@ -84,7 +82,7 @@ class ReadPlay:
             made,
             feedback=self.play.feedback,
             hidden=tuple(hidden),
-            limits=_limits(settings),
+            limits=config.rehearsed(settings),
             claude=made.claude or tools.find_claude() or "",
         )
         plan = replace(preflight.plan_of(made), rehearsed=True, free_bytes=_FREE_BYTES)
@@ -114,16 +112,6 @@ def _chosen(graph: Graph, node_id: str, pipeline: str) -> Node:
         fix = f"there are {', '.join(known[:_MOST_NAMED])}"
         raise InputError(problem, where=pipeline, fix=fix)
     return graph.nodes[NodeId(node_id or known[0])]
-
-
-def _limits(settings: Settings) -> Limits:
-    """Return the limits for a rehearsal; what the caller asks for counts as it is."""
-    asked: dict[str, Any] = {
-        name: value.value
-        for name, value in settings.values.items()
-        if name in FIELDS and value.source is Source.COMMAND_LINE
-    }
-    return replace(for_rehearsal(settings.limits), **asked)
 
 
 def _refuse_real(made: Assignment) -> None:

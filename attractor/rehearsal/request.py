@@ -39,6 +39,7 @@ class Request:
     results: tuple[str, ...]  # what the tools gave back since the last answer
     stop_hook_feedback: str  # the text of a Stop hook that refused to let the session end
     status: int  # of our answer
+    notes: tuple[tuple[str, int, int | str], ...] = ()  # what a server must remember of it
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that stands in the log."""

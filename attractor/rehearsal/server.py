@@ -1,9 +1,10 @@
 """The scripted Messages API: listens on 127.0.0.1 only, answers from a script, forwards nothing.
 
 What is due follows from the conversation that a request carries, so a request that is sent twice
-gets the same answer. Kept here is only how often a scripted failure has happened, by session, agent
-and turn, and which sessions were given a turn that is for few. Every request is on the record
-before it is answered. After `close` no thread, socket or file is left.
+gets the same answer. Remembered is only how often a scripted failure has happened, by session,
+agent and turn, and which sessions were given a turn that is for few. Every request is on the record
+before it is answered, with what is to be remembered of it; a server that is started `again` reads
+that. After `close` no thread, socket or file is left.
 Not guaranteed: that the script still fits after the session compacts its conversation, because
 that starts the counting again.
 """
@@ -14,15 +15,15 @@ import itertools
 import json
 import os
 import threading
-from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any, Final, NamedTuple, Self, final
+from typing import Any, Final, Self, final
 
 from attractor.errors import InputError, StorageError
 from attractor.rehearsal import reply, request
 from attractor.rehearsal.headers import Asker
 from attractor.rehearsal.listener import LOOPBACK, Listener
+from attractor.rehearsal.memory import Due, Memory, Note, Who
 from attractor.rehearsal.reply import Reply
 from attractor.rehearsal.request import Request
 from attractor.rehearsal.turn import (
@@ -31,9 +32,7 @@ from attractor.rehearsal.turn import (
     Hold,
     Script,
     Text,
-    Trouble,
     Turn,
-    due,
 )
 from signals import atomic
 from signals.clock import Clock, SystemClock, iso
@@ -42,30 +41,28 @@ from signals.clock import Clock, SystemClock, iso
 _ERRAND: Final = Turn((Text("Rehearsal"),))
 
 
-class _Who(NamedTuple):
-    asker: Asker
-    session: str
-    agent: str
-
-
 @final
 class ScriptedServer:
     """A running scripted model; a context manager that starts on entry and is gone on exit."""
 
     def __init__(
-        self, script: Script, *, port: int = 0, log: str | None = None, clock: Clock | None = None
+        self,
+        script: Script,
+        *,
+        port: int = 0,
+        log: str | None = None,
+        again: bool = False,
+        clock: Clock | None = None,
     ) -> None:
         self._script = script
         self._clock = clock or SystemClock()
         self._changed = threading.Condition()
         self._requests: list[Request] = []
-        self._failed: Counter[tuple[_Who, int, int]] = Counter()
-        # For each turn that few sessions have: those, and what was said before it was given.
-        self._given: defaultdict[int, dict[tuple[str, str], str]] = defaultdict(dict)
-        self._lost: set[tuple[int, tuple[str, str]]] = set()
-        self._ids = itertools.count(1)
+        self._memory = Memory(script)
+        # So that no two requests of a run have the same name.
+        self._ids = itertools.count(1 + (_recalled(log, self._memory) if log and again else 0))
         self._log_path = log or ""
-        self._log = _opened(log) if log else -1
+        self._log = _opened(log, again=again) if log else -1
         try:
             self._listener = Listener(port, self.answer, self._clock.monotonic)
         except (OSError, OverflowError) as error:
@@ -120,14 +117,19 @@ class ScriptedServer:
         name = self.next_id()
         content = _object(body) if method == "POST" else {}
         who, turns = self._who(headers, content or {})
+        told = Due(_ERRAND, None, ())
         if content is None:
             made = reply.error(400, "The request body is not a JSON object.", name)
         elif method == "POST" and _place(path) == "/v1/messages":
-            made = self._message(who, turns, content, body, name)
+            if turns is None and request.tool_names(content):
+                made = reply.error(400, _unknown(self._script, who.asker), name)
+            else:
+                told = self._due(who, turns, content)
+                made = self._message(told, content, body, name)
         else:
             made = _other(method, _place(path), body, name)
         try:
-            self._record(made.status, content or {}, who, method, path)
+            self._record(made.status, content or {}, who, method, path, told.notes)
         except StorageError as error:
             made = reply.error(500, f"The rehearsal {error.problem}.", name)
         return replace(made, headers={**made.headers, "request-id": name})
@@ -138,7 +140,7 @@ class ScriptedServer:
 
     def _who(
         self, headers: Mapping[str, str], content: Mapping[str, Any]
-    ) -> tuple[_Who, Sequence[Turn] | None]:
+    ) -> tuple[Who, Sequence[Turn] | None]:
         """Return who asks, and the turns of this role, where the script has any."""
         asker = Asker.of(headers)
         node, attempt = asker.node, asker.attempt
@@ -155,21 +157,16 @@ class ScriptedServer:
                 turns = self._script.turns(asker.role, node, attempt)
         except KeyError:
             pass  # said where the turns are wanted
-        return _Who(asker, session, agent), turns
+        return Who(asker, session, agent), turns
 
-    def _message(
-        self,
-        who: _Who,
-        turns: Sequence[Turn] | None,
-        content: Mapping[str, Any],
-        body: bytes,
-        name: str,
-    ) -> Reply:
-        turn, trouble = _ERRAND, None
-        if request.tool_names(content):
-            if turns is None:
-                return reply.error(400, _unknown(self._script, who.asker), name)
-            turn, trouble = self._due(who, turns, request.news(content))
+    def _due(self, who: Who, turns: Sequence[Turn] | None, content: Mapping[str, Any]) -> Due:
+        if turns is None or not request.tool_names(content):
+            return Due(_ERRAND, None, ())
+        with self._changed:
+            return self._memory.due(who, turns, request.news(content))
+
+    def _message(self, told: Due, content: Mapping[str, Any], body: bytes, name: str) -> Reply:
+        turn, trouble = told.turn, told.trouble
         if isinstance(trouble, Hold):
             return reply.nothing(trouble.wait_seconds)
         stream = content.get("stream") is True
@@ -180,43 +177,14 @@ class ScriptedServer:
         model = str(content.get("model", ""))
         return reply.message(turn, model=model, body=body, stream=stream, broken=trouble)
 
-    def _due(
-        self, who: _Who, turns: Sequence[Turn], news: Sequence[str]
-    ) -> tuple[Turn, Trouble | None]:
-        """Return the answer that is due, and what comes instead of it this time."""
-        with self._changed:
-            turn, index = self._turn(who, turns, news)
-            at = self._failed[who, id(turn), index]
-            if at < len(turn.failures):
-                self._failed[who, id(turn), index] += 1
-                return turn, turn.failures[at]
-            if turn.sessions is not None:
-                self._given[id(turn)][who.session, who.agent] = news[-1]
-            return turn, None
-
-    def _turn(self, who: _Who, turns: Sequence[Turn], news: Sequence[str]) -> tuple[Turn, int]:
-        session = (who.session, who.agent)
-        theirs = [turn for turn in turns if self._is_for(session, turn)]
-        index = due(theirs, news)
-        turn = theirs[index] if index < len(theirs) else self._script.after
-        if turn.sessions is not None:
-            given = self._given[id(turn)].setdefault(session, "")
-            if given and given != news[-1]:
-                # It was given, and the session died before it had it on disk.
-                self._lost.add((id(turn), session))
-                return self._turn(who, turns, news)
-        return turn, index
-
-    def _is_for(self, session: tuple[str, str], turn: Turn) -> bool:
-        if turn.sessions is None:
-            return True
-        given = self._given[id(turn)]
-        return (id(turn), session) not in self._lost and (
-            session in given or len(given) < turn.sessions
-        )
-
     def _record(
-        self, status: int, content: Mapping[str, Any], who: _Who, method: str, path: str
+        self,
+        status: int,
+        content: Mapping[str, Any],
+        who: Who,
+        method: str,
+        path: str,
+        notes: Sequence[Note],
     ) -> None:
         said = request.said_since(content)
         with self._changed:
@@ -236,6 +204,7 @@ class ScriptedServer:
                 results=request.results_since(content),
                 stop_hook_feedback=request.stop_hook_feedback(said),
                 status=status,
+                notes=tuple(notes),
             )
             self._requests.append(entry)
             self._changed.notify_all()
@@ -274,9 +243,39 @@ def _other(method: str, place: str, body: bytes, name: str) -> Reply:
     return reply.error(404, "", name)
 
 
-def _opened(path: str) -> int:
+def _recalled(path: str, memory: Memory) -> int:
+    """Take in what is kept in a log, and return how many lines it has."""
+    lines = 0
     try:
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        with open(path, "rb") as log:
+            for lines, line in enumerate(log, start=1):
+                entry = _object(line) or {}
+                notes = entry.get("notes")
+                if isinstance(notes, list) and notes:
+                    said = (str(entry.get(key, "")) for key in ("role", "run", "node"))
+                    attempt = entry.get("attempt")
+                    asker = Asker(*said, attempt if isinstance(attempt, int) else 0)
+                    who = Who(asker, str(entry.get("session", "")), str(entry.get("agent", "")))
+                    memory.recall(who, notes)
+    except FileNotFoundError:
+        return 0
     except OSError as error:
-        fix = "choose another file for the log"
-        raise StorageError(f"cannot be written: {error.strerror}", where=path, fix=fix) from error
+        raise _unusable(path, "read", error) from error
+    return lines
+
+
+def _opened(path: str, *, again: bool) -> int:
+    try:
+        log = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        size = os.fstat(log).st_size if again else 0
+        if size and os.pread(log, 1, size - 1) != b"\n":
+            # Killed in the middle of a line, which ends here: the next one must be whole.
+            os.write(log, b"\n")
+        return log
+    except OSError as error:
+        raise _unusable(path, "written", error) from error
+
+
+def _unusable(path: str, how: str, error: OSError) -> StorageError:
+    fix = "choose another file for the log"
+    return StorageError(f"cannot be {how}: {error.strerror}", where=path, fix=fix)

@@ -16,6 +16,10 @@ ORCHESTRATOR: Final = "orchestrator"
 JUDGE: Final = "judge"
 SUPERVISOR: Final = "supervisor"
 """Who says what a turn means that facts do not decide."""
+RUBRIC: Final = "rubric"
+"""Who writes what is judged by."""
+GUARDIAN: Final = "guardian"
+"""Who answers a session's questions."""
 SUBAGENT: Final = "subagent"
 
 

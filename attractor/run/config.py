@@ -13,13 +13,13 @@ import enum
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, final
+from dataclasses import dataclass, replace
+from typing import Any, Final, final
 
 from attractor.errors import InputError
 from attractor.run import settings_file
 from attractor.run.assignment import AGENTS, SANDBOXES, WORKERS
-from attractor.run.limits import FIELDS, SECONDS, Limits, duration, number
+from attractor.run.limits import FIELDS, SECONDS, Limits, duration, for_rehearsal, number
 
 PROJECT_FILE: Final = ".attractor.yaml"
 _USER_FILE: Final = os.path.join("attractor", "config.yaml")
@@ -78,7 +78,13 @@ SETTINGS: Final = {
             "`attractor[sdk]`; a rehearsal takes that one first",
         ),
         Setting("skills", (), "skills that are named in the prompt"),
-        Setting("checks", (), "commands that must succeed before a node is handed in"),
+        Setting(
+            "checks",
+            (),
+            "commands that must succeed before a node is handed in",
+            (),
+            ("check", "checks"),
+        ),
         *(
             Setting(name, getattr(Limits(), name), each.metadata["about"])
             for name, each in FIELDS.items()
@@ -152,6 +158,16 @@ def load(project: str | None, environ: Mapping[str, str], words: Sequence[str] =
         _layer(Source.PROJECT, _from_file(project_file(project) if project else None)),
         _layer(Source.USER, _from_file(user_file(environ))),
     )
+
+
+def rehearsed(settings: Settings) -> Limits:
+    """Return the limits for a rehearsal; what the command line asks for counts as it is."""
+    asked: dict[str, Any] = {
+        name: value.value
+        for name, value in settings.values.items()
+        if name in FIELDS and value.source is Source.COMMAND_LINE
+    }
+    return replace(for_rehearsal(settings.limits), **asked)
 
 
 def resolve(

@@ -8,14 +8,16 @@ with the mode that it must have. Nothing is created, and nothing but names and t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, final
 
 from attractor.errors import InputError
-from attractor.run.layout import RunLayout, current_run, run_layout, state_folder
+from attractor.run.layout import RunLayout, current_run, escape, run_layout, state_folder
 from attractor.run.plain import open_plain
 from signals.sign import read_key
 
@@ -52,13 +54,18 @@ def find(node_id: str, run: str | None, start: str) -> Found:
 
 
 def find_run(run: str | None, start: str) -> RunLayout:
-    """Return the run that is meant: a folder, a name, the project's current one, or its newest."""
+    """Return the run that is meant: a folder, a name, the project's current one, or its newest.
+
+    A name is looked for in the project above, then among what was rehearsed without one.
+    """
     if run is not None and (os.sep in run or run in (os.curdir, os.pardir)):
         folder = os.path.realpath(os.path.join(start, run))
         if not os.path.isdir(os.path.join(folder, "nodes")):
             fix = "give the folder of a run, or its name"
             raise InputError("there is no such run", where=run, fix=fix)
         return RunLayout(folder)
+    if run is not None and (rehearsed := _rehearsed(run, start)) is not None:
+        return rehearsed
     project = project_above(start)
     runs = runs_of(project)
     if run is not None:
@@ -70,9 +77,41 @@ def find_run(run: str | None, start: str) -> RunLayout:
     if os.path.isdir(os.path.join(current, "nodes")):
         return RunLayout(os.path.realpath(current))
     if not runs:
-        fix = "`attractor rehearse node` makes one"
+        fix = "`attractor run` makes one"
         raise InputError("this project has no run yet", where=state_folder(project), fix=fix)
     return RunLayout(os.path.realpath(run_layout(project, runs[-1]).root))
+
+
+def whole_run(run: str | None, start: str) -> RunLayout:
+    """Return the run that is meant, one that `attractor run` began."""
+    layout = find_run(run, start)
+    if not os.path.isfile(layout.request):
+        fix = "`attractor run` begins one; a node that was rehearsed alone has no such run"
+        raise InputError("this is no run of a whole pipeline", where=layout.root, fix=fix)
+    return layout
+
+
+def rehearsals(environ: Mapping[str, str]) -> str:
+    """Return the folder with what was rehearsed without a project of the person's."""
+    data = environ.get("XDG_DATA_HOME", "")
+    if not os.path.isabs(data):  # which the specification says to ignore
+        home = environ.get("HOME") or os.path.expanduser("~")
+        data = os.path.join(home, ".local", "share")
+    return os.path.join(data, "attractor", "rehearsals")
+
+
+def rehearsed_project(run_id: str, environ: Mapping[str, str]) -> str:
+    """Return the repository that is made for a rehearsal without a project."""
+    return os.path.join(rehearsals(environ), escape(run_id), "project")
+
+
+def _rehearsed(run: str, start: str) -> RunLayout | None:
+    """Return the run of this name that has a project of its own; the project above comes first."""
+    with contextlib.suppress(InputError):
+        if run in runs_of(project_above(start)):
+            return None
+    layout = run_layout(rehearsed_project(run, os.environ), run)
+    return RunLayout(os.path.realpath(layout.root)) if os.path.isfile(layout.key) else None
 
 
 def project_above(start: str) -> str:
@@ -98,7 +137,7 @@ def runs_of(project: str) -> list[str]:
             (os.stat(key).st_mtime_ns, entry.name)
             for entry in entries
             # Written once, when the run begins.
-            if os.path.isfile(key := RunLayout(entry.path).key)
+            if entry.name[0] != "." and os.path.isfile(key := RunLayout(entry.path).key)
         ]
     return [name for _, name in sorted(begun)]
 

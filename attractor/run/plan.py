@@ -2,7 +2,8 @@
 
 A node is ready when it is pending and its requirements are met:
 
-* every unconditional edge into it comes from a node that is done (validated or accepted);
+* every unconditional edge into it comes from a node that is done (validated or accepted); into a
+  condition (a diamond), from one that has ended for good either way, since it decides on that;
 * a node with conditional edges only needs one of these routes to be taken. A route is taken when
   its source has ended, and ended as the condition asks: by the outcome on record, or without one
   by its state (done is "pass", failed is "fail");
@@ -28,7 +29,7 @@ from functools import lru_cache
 from typing import Final, Literal, final
 
 from attractor.pipeline.conditions import Condition, ConditionError, evaluate, parse_condition
-from attractor.pipeline.graph import Edge, Graph, NodeId
+from attractor.pipeline.graph import Edge, Graph, Node, NodeId
 from attractor.run.states import DONE, SETTLED, NodeState
 
 _GATE_PREFIX: Final = "wait."
@@ -84,6 +85,10 @@ def implements(graph: Graph, node: NodeId) -> bool:
     return not handler.startswith(_GATE_PREFIX) and handler not in _ITS_OWN_VERDICT
 
 
+def _decides(graph: Graph, node: Node) -> bool:
+    return graph.handler(node) == "conditional"
+
+
 def open_gates(graph: Graph, statuses: Mapping[NodeId, NodeState]) -> list[NodeId]:
     """Return the gates that still keep an exit from starting; empty means it may."""
     pending = NodeState.PENDING
@@ -116,6 +121,7 @@ class Plan:
         self._outcomes = {node: outcomes[node] for node in self._order if node in outcomes}
         self._gates = frozenset(gates(graph))
         self._exits = [node for node in self._order if is_exit(graph, node)]
+        self._decides = {node.id for node in graph.nodes.values() if _decides(graph, node)}
         self._required = dict.fromkeys(self._order, 0)
         self._met = dict.fromkeys(self._order, 0)
         self._taken = dict.fromkeys(self._order, 0)
@@ -207,7 +213,9 @@ class Plan:
         state = self._states[edge.source]
         condition = _condition(edge)
         if not condition:
-            return state in DONE
+            # A failure without an outcome may be followed by another attempt.
+            failed = state is NodeState.FAILED and edge.source in self._outcomes
+            return state in DONE or (failed and edge.target in self._decides)
         if state not in SETTLED:
             return False
         by_state = "pass" if state in DONE else "fail"

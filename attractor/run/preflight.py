@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -68,6 +69,7 @@ class Plan:
     """What is about to be started."""
 
     project: str
+    """Empty for one that is not there yet, and will be made."""
     base_commit: str = "HEAD"
     branches: tuple[str, ...] = ()
     """Those that will be made."""
@@ -94,11 +96,12 @@ def plan_of(assignment: Assignment) -> Plan:
         rehearsed=assignment.rehearsed,
         claude=assignment.claude,
         dirty_allowed=True,
-        mistakes=tuple(_mistakes(assignment)),
+        mistakes=tuple(mistakes(assignment)),
     )
 
 
-def _mistakes(assignment: Assignment) -> Iterator[Finding]:
+def mistakes(assignment: Assignment) -> Iterator[Finding]:
+    """Yield what is wrong with what one node is told."""
     where = f"node {assignment.node_id}"
     if assignment.agent == "command" and not assignment.command.strip():
         problem = "the agent is a command, and the attribute `command` says none"
@@ -189,6 +192,8 @@ def _claude(plan: Plan) -> Iterator[Finding]:
 
 
 def _repository(plan: Plan) -> Iterator[Finding]:
+    if not plan.project:
+        return
     try:
         repository = git.repository(plan.project)
         yield from _refs(plan, repository)
@@ -244,15 +249,16 @@ def _files(names: list[bytes]) -> str:
 
 
 def _disk(plan: Plan) -> Iterator[Finding]:
+    folder = plan.project or tempfile.gettempdir()
     try:
-        disk = os.statvfs(plan.project)
+        disk = os.statvfs(folder)
     except OSError:
         return  # no such folder, which was said already
     free = disk.f_bavail * disk.f_frsize
     if free < plan.free_bytes:
         wanted = plan.free_bytes // 2**20
         problem = f"the disk is nearly full: {free // 2**20} MiB are left, {wanted} are needed"
-        yield Finding(problem, plan.project, "free some space")
+        yield Finding(problem, folder, "free some space")
 
 
 def _person(plan: Plan, environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -264,7 +270,7 @@ def _person(plan: Plan, environ: Mapping[str, str]) -> Iterator[Finding]:
     state = _state(path)
     if "claude" in plan.agents and not _is_trusted(plan.project, state):
         problem = "Claude Code does not trust this folder yet, and would ask before it starts"
-        fix = "run `claude` here once and accept"
+        fix = "attractor init --trust; or run `claude` here once and accept"
         yield Finding(problem, plan.project, fix)
     if sys.platform != "darwin" and not _shows_login(state, environ):
         fix = "run `claude` once and log in, or set ANTHROPIC_API_KEY"

@@ -17,7 +17,7 @@ from attractor.run.layout import RunLayout
 
 SCHEMA_VERSION: Final = 1
 CHANGEABLE: Final = frozenset(
-    {"auto_approve", "base_url", "budget_tokens", "budget_usd", "max_parallel", "on_end"}
+    {"auto_approve", "base_url", "budget_tokens", "budget_usd", "max_parallel", "on_end", "resumes"}
 )
 _MOST_BYTES: Final = 1024 * 1024
 _MOST_AMOUNT: Final = 1e12
@@ -53,6 +53,8 @@ class Request:
     rehearsed: bool = False
     base_url: str = ""
     """The scripted model's address, in a rehearsal."""
+    resumes: int = 0
+    """How often a person had the run go on; a Guardian that finds a new number resumes it."""
     scenario: str = ""
     faults: tuple[str, ...] = ()
 
@@ -97,6 +99,8 @@ def from_json(value: Mapping[str, Any], where: str) -> Request:
     for key, each in known.items():
         if key not in said and each.default is MISSING:
             raise _error(f"is incomplete: the key {key!r} is missing", where)
+    if said.get("max_parallel", 1) == 0:
+        raise _error("'max_parallel' is 0", where)
     for key, given in said.items():
         fits, what = _LEGAL[str(known[key].type)]
         if not fits(given):
@@ -114,7 +118,7 @@ def _is_amount(value: object) -> bool:
 _LEGAL: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "str": (lambda value: isinstance(value, str) and "\0" not in value, "text"),
     "bool": (lambda value: type(value) is bool, "true or false"),
-    "int": (lambda value: type(value) is int and value > 0, "a number above 0"),
+    "int": (lambda value: type(value) is int and value >= 0, "a number, not below 0"),
     "float | None": (_is_amount, "a number above 0"),
     "int | None": (_is_amount, "a number above 0"),
     "tuple[str, ...]": (

@@ -28,8 +28,9 @@ purpose:
   impl_complete; one without (a gate, a tool, a condition, the start, the exit) is its own verdict
   and goes there straight from active (`gate_passed`).
 * `passed` means that the work is judged, merged, and the merge tested. A conflict or a red check
-  is a `rejected`, with that as its feedback. So dependents start from what was tested, and no
-  arrow leads back from validated.
+  is a `rejected`, with that as its feedback. So dependents start from what was tested. The one
+  arrow back from validated is `reopened`: a decision of the graph (a diamond whose "fail" leads
+  back) makes everything between there and here due again; its work stays merged.
 * `rejected` keeps the attempt: the same session gets the feedback. `failed` ends the attempt, and
   a later `dispatched` starts the next one; whether there is a next one is not decided here.
 * A cooldown or a crash of our own processes is no event: the attempt goes on afterwards.
@@ -80,6 +81,7 @@ class NodeEvent(enum.Enum):
     FAILED = "failed"  # decided or reported: the attempt is over without success
     ACCEPTED = "accepted"  # decided: closed for good
     REQUEUED = "requeued"  # decided: a failed node waits for its turn again
+    REOPENED = "reopened"  # decided: a way back was taken, and what was done is due again
 
 
 @final
@@ -129,6 +131,7 @@ TABLE: Final[Mapping[tuple[NodeState, NodeEvent], Move | Answer]] = {
     (_S.PENDING, _E.FAILED): REFUSE,
     (_S.PENDING, _E.ACCEPTED): REFUSE,
     (_S.PENDING, _E.REQUEUED): REFUSE,
+    (_S.PENDING, _E.REOPENED): REFUSE,
     (_S.ACTIVE, _E.DISPATCHED): REFUSE,
     (_S.ACTIVE, _E.REVIEW_REQUESTED): Move(_S.IMPL_COMPLETE, (_F.ASK_VALIDATION,)),
     (_S.ACTIVE, _E.PASSED): REFUSE,
@@ -137,6 +140,7 @@ TABLE: Final[Mapping[tuple[NodeState, NodeEvent], Move | Answer]] = {
     (_S.ACTIVE, _E.FAILED): _FAIL,
     (_S.ACTIVE, _E.ACCEPTED): REFUSE,
     (_S.ACTIVE, _E.REQUEUED): REFUSE,
+    (_S.ACTIVE, _E.REOPENED): REFUSE,
     (_S.IMPL_COMPLETE, _E.DISPATCHED): REFUSE,
     (_S.IMPL_COMPLETE, _E.REVIEW_REQUESTED): IGNORE,
     (_S.IMPL_COMPLETE, _E.PASSED): _PASS,
@@ -145,6 +149,7 @@ TABLE: Final[Mapping[tuple[NodeState, NodeEvent], Move | Answer]] = {
     (_S.IMPL_COMPLETE, _E.FAILED): _FAIL,
     (_S.IMPL_COMPLETE, _E.ACCEPTED): REFUSE,
     (_S.IMPL_COMPLETE, _E.REQUEUED): REFUSE,
+    (_S.IMPL_COMPLETE, _E.REOPENED): REFUSE,
     (_S.VALIDATED, _E.DISPATCHED): REFUSE,
     (_S.VALIDATED, _E.REVIEW_REQUESTED): IGNORE,
     (_S.VALIDATED, _E.PASSED): REFUSE,
@@ -153,6 +158,7 @@ TABLE: Final[Mapping[tuple[NodeState, NodeEvent], Move | Answer]] = {
     (_S.VALIDATED, _E.FAILED): IGNORE,
     (_S.VALIDATED, _E.ACCEPTED): Move(_S.ACCEPTED),
     (_S.VALIDATED, _E.REQUEUED): REFUSE,
+    (_S.VALIDATED, _E.REOPENED): Move(_S.PENDING),
     (_S.ACCEPTED, _E.DISPATCHED): REFUSE,
     (_S.ACCEPTED, _E.REVIEW_REQUESTED): IGNORE,
     (_S.ACCEPTED, _E.PASSED): REFUSE,
@@ -161,6 +167,7 @@ TABLE: Final[Mapping[tuple[NodeState, NodeEvent], Move | Answer]] = {
     (_S.ACCEPTED, _E.FAILED): IGNORE,
     (_S.ACCEPTED, _E.ACCEPTED): REFUSE,
     (_S.ACCEPTED, _E.REQUEUED): REFUSE,
+    (_S.ACCEPTED, _E.REOPENED): REFUSE,
     (_S.FAILED, _E.DISPATCHED): _START,
     (_S.FAILED, _E.REVIEW_REQUESTED): IGNORE,
     (_S.FAILED, _E.PASSED): REFUSE,
@@ -169,10 +176,16 @@ TABLE: Final[Mapping[tuple[NodeState, NodeEvent], Move | Answer]] = {
     (_S.FAILED, _E.FAILED): IGNORE,
     (_S.FAILED, _E.ACCEPTED): REFUSE,
     (_S.FAILED, _E.REQUEUED): Move(_S.PENDING),
+    (_S.FAILED, _E.REOPENED): REFUSE,
 }
 
-# True: only for nodes with an implementation to judge; False: only for nodes without one.
-_ONLY_WHERE_IMPLEMENTED: Final = {_E.REVIEW_REQUESTED: True, _E.GATE_PASSED: False}
+# True: only for nodes with an implementation to judge; False: only for nodes without one; None:
+# never asked for by name, because it follows from the graph.
+_ONLY_WHERE_IMPLEMENTED: Final = {
+    _E.REVIEW_REQUESTED: True,
+    _E.GATE_PASSED: False,
+    _E.REOPENED: None,
+}
 
 
 @final

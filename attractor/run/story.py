@@ -4,8 +4,9 @@ A fold, as `fold` is, and of the same entries; what is here can be rebuilt from 
 The Guardian decides from it, screens and reports show it. Pure: entries come in.
 
 Whatever an entry is about, it may carry these keys, since what must happen together is one entry:
-`signal_id` (a signal that is applied by it), `task` (a task of ours that has ended), `usage` (what
-the attempt has used so far) and `orders` (what a Runner is told because of it).
+`signal_id` (a signal that is applied by it), `task` (a task of ours that has ended), `dropped`
+(tasks that nobody waits for any more), `usage` (what the attempt has used so far), `orders` (what a
+Runner is told because of it) and `notices` (what the terminal is told).
 """
 
 from __future__ import annotations
@@ -117,6 +118,8 @@ class Attempt:
     """It ended for a cause of ours, and does not count."""
     closed: bool = False
     """Nothing of it is left: its Runner has ended."""
+    feedback: str = ""
+    """What was wrong with the work before it."""
     commit: str = ""
     """What was handed in last."""
     session_id: str = ""
@@ -125,6 +128,10 @@ class Attempt:
     violations: int = 0
     stuck: int = 0
     guided: int = 0
+    crashes: int = 0
+    """How often its session died."""
+    returned: list[tuple[str, str]] = field(default_factory=list)
+    """When its work was given back, and why."""
     usage: dict[str, Any] = field(default_factory=dict)
 
 
@@ -135,7 +142,11 @@ class NodeStory:
 
     attempts: list[Attempt] = field(default_factory=list)
     verdicts: list[dict[str, Any]] = field(default_factory=list)
-    """Each as its task gave it: outcome, score, round, attempt, commit, scenarios."""
+    """Each as its task gave it (outcome, score, round, commit, scenarios), with attempt and at."""
+    forgiven: int = 0
+    """How many attempts there were when its turn came again."""
+    since: int = 0
+    """How many verdicts there were when the work was handed in that is judged now."""
     judging: dict[str, float] = field(default_factory=dict)
     """What judging it has used."""
     merged: str = ""
@@ -146,6 +157,8 @@ class NodeStory:
     no_verdicts: int = 0
     retry_at: float = 0.0
     """Wall seconds; before that no task of it is begun again."""
+    retry_from: str = ""
+    """When that was said."""
     output: str = ""
     """The last that a tool said."""
     last: str = ""
@@ -160,7 +173,7 @@ class NodeStory:
     @property
     def charged(self) -> int:
         """Return how many attempts count."""
-        return sum(not each.free for each in self.attempts)
+        return sum(not each.free for each in self.attempts[self.forgiven :])
 
     def used(self, key: str) -> float:
         """Return how much of something all its attempts and judges have used."""
@@ -181,12 +194,16 @@ class Story:
     """Its commit, as far as we moved it."""
     rubric: dict[str, Any] | None = None
     nodes: dict[str, NodeStory] = field(default_factory=dict)
+    whole: NodeStory = field(default_factory=NodeStory)
+    """What is of no node."""
     tasks: dict[str, Task] = field(default_factory=dict)
     """Those that have not ended."""
     tasks_begun: int = 0
     decisions: dict[str, Decision] = field(default_factory=dict)
     orders: list[Order] = field(default_factory=list)
     """Those to attempts that are not closed."""
+    notices: list[Order] = field(default_factory=list)
+    """What the terminal is told, of no node and no attempt."""
     stopping: dict[str, Any] | None = None
     ended: dict[str, Any] | None = None
     began_at: str = ""
@@ -201,6 +218,10 @@ class Story:
     def node(self, node_id: str) -> NodeStory:
         """Return what happened to a node; nothing yet is a story, too."""
         return self.nodes.setdefault(node_id, NodeStory())
+
+    def of(self, node_id: str) -> NodeStory:
+        """Return the same, and for no node what happened to the run as a whole."""
+        return self.node(node_id) if node_id else self.whole
 
     def state(self, node_id: str) -> NodeState:
         """Return where a node stands."""
@@ -227,7 +248,10 @@ class Story:
         when = at or str(getattr(entry, "at", ""))
         if isinstance(signal_id := data.get("signal_id"), str):
             self.core.applied.add(signal_id)
-        ended = self.tasks.pop(str(data.get("task")), None) if "task" in data else None
+        begun = entry.event == StoryEvent.TASK_BEGUN
+        ended = None if begun else self.tasks.pop(str(data.get("task")), None)
+        for dropped in data.get("dropped", ()):
+            self.tasks.pop(str(dropped), None)
         handler = _HANDLERS.get(entry.event)
         if handler is not None:
             getattr(self, handler)(entry, data, when)
@@ -238,6 +262,8 @@ class Story:
             self.orders.append(told)
             if order["type"] == "GUIDANCE" and (current := self.node(node).attempt):
                 current.guided += 1
+        for place, notice in enumerate(data.get("notices", ())):
+            self.notices.append(Order(entry.seq, place, "", 0, notice["type"], notice["payload"]))
 
     def _measure(self, data: Mapping[str, Any], ended: Task | None) -> None:
         usage = data.get("usage")
@@ -272,6 +298,7 @@ class Story:
         self.resumed += 1
         self.stopping = self.ended = None
         self.ended_at = ""
+        self.tasks.clear()
 
     def _sealed(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
         del entry, when
@@ -283,28 +310,38 @@ class Story:
         node = self.node(name)
         node.last, node.last_at = _told(data), when
         if event == NodeEvent.DISPATCHED.value:
-            number = int(data["attempt"])
-            node.attempts.append(Attempt(number, when, str(data.get("base", ""))))
-            node.no_verdicts, node.retry_at, node.reason = 0, 0.0, ""
-            self.open_attempts[name] = number
+            self._dispatched(name, data, when)
+        elif event in _AGAIN:
+            node.forgiven = len(node.attempts)
         attempt = node.attempt
         if attempt is None:
             return
-        attempt.commit = str(data.get("commit") or attempt.commit)
-        if isinstance(verdict := data.get("verdict"), Mapping):
-            node.verdicts.append(dict(verdict))
-        if isinstance(output := data.get("output"), str):
-            node.output = output
-        if event == NodeEvent.REJECTED.value:
+        _learn(node, attempt, data, when)
+        if event == NodeEvent.REVIEW_REQUESTED.value:
+            node.since = len(node.verdicts)
+        elif event == NodeEvent.REJECTED.value:
             attempt.rejections += 1
-            node.feedback = str(data.get("feedback", ""))
+            attempt.returned.append((when, str(data.get("reason", ""))))
         elif event in _ENDS:
-            attempt.ended, attempt.how = when, _told(data)
-            attempt.free = data.get("free") is True
-            node.merged = self.head = str(data.get("merged") or self.head)
-            node.reason = str(data.get("reason", "")) if event == NodeEvent.FAILED.value else ""
+            self._over(node, attempt, data, when)
         if data.get("closed") is True:
             self._close(name, attempt)
+
+    def _dispatched(self, name: str, data: Mapping[str, Any], when: str) -> None:
+        node, number = self.node(name), int(data["attempt"])
+        base, feedback = str(data.get("base", "")), str(data.get("feedback", ""))
+        node.attempts.append(Attempt(number, when, base, feedback=feedback))
+        node.since = len(node.verdicts)
+        node.no_verdicts, node.retry_at, node.reason = 0, 0.0, ""
+        self.open_attempts[name] = number
+
+    def _over(self, node: NodeStory, attempt: Attempt, data: Mapping[str, Any], when: str) -> None:
+        attempt.ended, attempt.how = when, _told(data)
+        attempt.free = data.get("free") is True
+        if merged := data.get("merged"):
+            node.merged = self.head = str(merged)
+        failed = data.get("event") == NodeEvent.FAILED.value
+        node.reason = str(data.get("reason", "")) if failed else ""
 
     def _close(self, name: str, attempt: Attempt) -> None:
         attempt.closed = True
@@ -329,6 +366,8 @@ class Story:
                 attempt.violations += 1
             case "ORCHESTRATOR_STUCK":
                 attempt.stuck += 1
+            case "ORCHESTRATOR_CRASHED":
+                attempt.crashes += 1
             case _:
                 pass
         if data.get("closed") is True:
@@ -349,14 +388,13 @@ class Story:
         self.tasks_begun += 1
 
     def _task_ended(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
-        del entry, when
-        if name := data.get("node"):
-            node = self.node(str(name))
-            node.retry_at = float(data.get("retry_at") or 0.0)
-            if data.get("no_verdict") is True:
-                node.no_verdicts += 1
-            if isinstance(verdict := data.get("verdict"), Mapping):
-                node.verdicts.append(dict(verdict))
+        del entry
+        node = self.of(str(data.get("node") or ""))
+        node.retry_at, node.retry_from = float(data.get("retry_at") or 0.0), when
+        if data.get("no_verdict") is True:
+            node.no_verdicts += 1
+        if node.attempt is not None:
+            _learn(node, node.attempt, data, when)
 
     def _asked(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
         del entry
@@ -411,9 +449,26 @@ _HANDLERS: Final = {
 }
 
 
+_AGAIN: Final = frozenset({NodeEvent.REOPENED.value, NodeEvent.REQUEUED.value})
 _ENDS: Final = frozenset(
     each.value for each in (NodeEvent.PASSED, NodeEvent.GATE_PASSED, NodeEvent.FAILED)
 )
+
+
+def _begins(data: Mapping[str, Any]) -> bool:
+    return data.get("event") == NodeEvent.DISPATCHED.value
+
+
+def _learn(node: NodeStory, attempt: Attempt, data: Mapping[str, Any], when: str) -> None:
+    """Take in what an entry says of the work itself."""
+    attempt.commit = str(data.get("commit") or attempt.commit)
+    if isinstance(verdict := data.get("verdict"), Mapping):
+        node.verdicts.append({**verdict, "attempt": attempt.number, "at": when})
+        node.no_verdicts = 0
+    if isinstance(output := data.get("output"), str):
+        node.output = output
+    if isinstance(feedback := data.get("feedback"), str) and not _begins(data):
+        node.feedback = feedback
 
 
 def _told(data: Mapping[str, Any]) -> str:

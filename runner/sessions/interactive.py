@@ -16,9 +16,9 @@ import time
 from typing import Final, final
 
 from attractor.errors import ToolError
+from attractor.process import Process, fenced_program
 from runner.session import Launch, Look
 from runner.sessions import claude
-from runner.sessions.process import Process, fenced_program
 from runner.sessions.record import Record
 from runner.sessions.stage import Stage
 from runner.tmux import Pane, Terminal, Tmux, socket_path

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, final
 
-from runner.sessions.process import Process, fenced_program, first_child
+from attractor.process import Process, fenced_program, first_child
 from runner.sessions.record import Record
 from runner.sessions.stage import Stage
 from signals import atomic

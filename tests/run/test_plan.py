@@ -264,3 +264,11 @@ IncrementalPlan.TestCase.settings = settings(
     deadline=None, max_examples=60, stateful_step_count=15, phases=set(Phase) - {Phase.explain}
 )
 test_moves_keep_the_plan_equal_to_one_from_scratch = IncrementalPlan.TestCase
+
+
+def test_a_condition_starts_when_what_stands_before_it_has_ended_for_good_either_way() -> None:
+    graph = graph_of("a [shape=box] d [shape=diamond] a -> d")
+    plan = Plan(graph, {NodeId("a"): ACTIVE}, {})
+    assert plan.move(NodeId("a"), FAILED).ready == []  # another attempt may follow
+    plan.move(NodeId("a"), ACTIVE)
+    assert plan.move(NodeId("a"), FAILED, "fail").ready == ["d"]

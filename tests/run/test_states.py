@@ -77,8 +77,10 @@ def test_every_state_that_is_not_done_can_reach_accepted_and_failed() -> None:
         assert {S.ACCEPTED, S.FAILED} <= reached_from(state) | {state}, state
 
 
-def test_validated_leads_to_accepted_only_and_accepted_nowhere() -> None:
-    assert reached_from(S.VALIDATED) == {S.ACCEPTED}
+def test_validated_leads_to_accepted_or_back_and_accepted_nowhere() -> None:
+    assert TABLE[S.VALIDATED, E.REOPENED] == Move(S.PENDING)
+    back = {state for (state, event), move in MOVES.items() if event is E.REOPENED}
+    assert back == {S.VALIDATED}
     assert reached_from(S.ACCEPTED) == set()
 
 
@@ -229,6 +231,9 @@ class Life(RuleBasedStateMachine):
         self.attempts += move.effects.count(Effect.START_ATTEMPT)
         self.ended += move.effects.count(Effect.END_ATTEMPT)
         self.judged = self.judged or event in {E.PASSED, E.GATE_PASSED}
+        if event is E.REOPENED:
+            # A way back begins anew: no verdict of before counts.
+            self.judged = self.done = False
         self.state = move.to
 
     @precondition(lambda self: self.state is S.ACCEPTED)

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from attractor.errors import ToolError
+from attractor.process import Process
 from attractor.run.assignment import Assignment
 from attractor.run.branch import node_branch
 from attractor.run.layout import run_layout
@@ -31,7 +32,6 @@ from runner.sessions import claude, record
 from runner.sessions.headless import HeadlessSession, shown
 from runner.sessions.interactive import InteractiveSession, dialog
 from runner.sessions.opening import open_session
-from runner.sessions.process import Process
 from runner.sessions.record import Record
 from runner.sessions.stage import Stage
 from runner.tmux import Pane

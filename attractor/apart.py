@@ -1,6 +1,6 @@
 """Work in a forked child, so that what it imports never stays in this process.
 
-A Runner lives for a night, and fifty may live side by side. Reading or writing one signal needs
+A Runner or a Guardian lives for a night, and fifty may live side by side. One signal needs
 pydantic (15 MB); a child that is gone a moment later gives that memory back. The caller must have
 no threads. The result travels as JSON. An error of ours is raised here as it was raised there.
 """

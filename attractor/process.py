@@ -1,4 +1,4 @@
-"""The one process that a session's life hangs on: is it alive, wake me when it ends, end it.
+"""A process that is not our child: is it alive, wake me when it ends, end it.
 
 Whoever it is, is said by its identity, so a pid that was given to somebody else is never taken for
 it, watched for it, or killed for it.

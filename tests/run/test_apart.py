@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from attractor.apart import apart
 from attractor.errors import InputError, ToolError
-from runner.apart import apart
 from signals.clock import SystemClock
 
 CLOCK = SystemClock()

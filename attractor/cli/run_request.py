@@ -1,0 +1,238 @@
+"""From the options of `attractor run` to a run that may begin: read and checked, nothing made.
+
+A mistake in what the person typed is an InputError at once; what is wrong with pipeline, project or
+machine is collected, so that a person sees all of it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, final
+
+from attractor import git, tools
+from attractor.errors import AttractorError, InputError
+from attractor.pipeline.document import Document
+from attractor.pipeline.facts import gather
+from attractor.pipeline.graph import Graph
+from attractor.pipeline.load import load, read
+from attractor.rehearsal import environment, faults, script
+from attractor.rehearsal.headers import Asker
+from attractor.rehearsal.project import head, make_project
+from attractor.rehearsal.turn import ORCHESTRATOR
+from attractor.rubric import locate, prd
+from attractor.run import begin, config, preflight
+from attractor.run.assign import worked_on
+from attractor.run.layout import run_layout
+from attractor.run.locate import rehearsed_project
+from attractor.run.preflight import Finding
+from attractor.run.request import Request
+from attractor.run.run_preflight import agents_work, plan_of_run
+from signals.clock import Clock
+
+ORDINARY: Final = "default"
+"""The scenario in which everything goes well."""
+_ANYWHERE: Final = "http://127.0.0.1:9"  # the real address is known only later
+_LOOPBACK: Final = "127.0.0.1"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The options, as they were typed."""
+
+    pipeline: str
+    rehearse: str | None = None
+    """A scenario's file, or ORDINARY; None for a real run."""
+    faults: tuple[str, ...] = ()
+    max_parallel: int = 4
+    target_dir: str = ""
+    require_sandbox: bool = False
+    auto_approve: bool = False
+    budget_usd: float | None = None
+    budget_tokens: int | None = None
+    project: str = ""
+    prd: str = ""
+    rubric: str = ""
+    settings: tuple[str, ...] = ()
+    on_end: str = ""
+    allow_dirty: bool = False
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A run that may begin, unless a finding is fatal."""
+
+    request: Request
+    document: Document
+    graph: Graph
+    findings: list[Finding]
+    scenario: str = ""
+    """The text of a scenario's file."""
+    make_project: Callable[[], str] | None = field(default=None)
+    """Makes the repository that is worked in, and returns its commit; None where it is there."""
+
+    def begin(self, clock: Clock) -> Request:
+        """Make the run, and in a rehearsal what it works in; returns the request as it counts."""
+        request = self.request
+        if self.make_project is not None:
+            request = replace(request, base_commit=self.make_project())
+        if request.rehearsed:
+            request = replace(request, base_url=f"http://{_LOOPBACK}:{_free_port()}")
+        text = self.document.source.text
+        begin.begin(request, text, clock, scenario=self.scenario)
+        return request
+
+
+def prepare(
+    asked: Asked, environ: Mapping[str, str], clock: Clock, random: Callable[[int], bytes]
+) -> Prepared:
+    """Read what is asked for, and look at everything that must hold."""
+    document, graph = load(asked.pipeline)
+    graph.attrs |= {"target_dir": asked.target_dir} if asked.target_dir else {}
+    scenario = _scenario(asked, graph)
+    made = asked.rehearse is not None and not asked.project
+    project = "" if made else _project(asked.project or os.getcwd())
+
+    def is_taken(name: str) -> bool:
+        folder = project or rehearsed_project(name, environ)
+        return (made and os.path.lexists(folder)) or begin.is_run(folder)(name)
+
+    run_id = begin.name_run(asked.pipeline, clock, random, is_taken)
+    project = project or rehearsed_project(run_id, environ)
+    request = _request(asked, graph, run_id, project, environ)
+    own = [*_about_rubric(request, graph, environ, made=made), *_about_rehearsal(request)]
+    known = config.load(project, environ, asked.settings)
+    facts = gather(asked.pipeline, graph)
+    plan = plan_of_run(document, graph, request, known, facts=facts, more=own)
+    plan = replace(plan, project="" if made else project, dirty_allowed=asked.allow_dirty)
+
+    def make() -> str:
+        folder = make_project(project, asked.pipeline, document.source.text, graph)
+        return head(folder)
+
+    return Prepared(
+        request=request,
+        document=document,
+        graph=graph,
+        findings=preflight.examine(plan, environ),
+        scenario=scenario,
+        make_project=make if made else None,
+    )
+
+
+def _project(start: str) -> str:
+    """Return the checkout around a folder."""
+    found = config.find_project(start)
+    if found is None:
+        fix = "make it one (git init; git add -A; git commit), or name one with --project"
+        raise InputError("this is not a git repository", where=os.path.abspath(start), fix=fix)
+    return found
+
+
+def _request(
+    asked: Asked, graph: Graph, run_id: str, project: str, environ: Mapping[str, str]
+) -> Request:
+    pipeline, rehearsed = os.path.abspath(asked.pipeline), asked.rehearse is not None
+    root = run_layout(project, run_id).root
+    name = prd.name_of(graph, asked.prd)
+    place = locate.find(name, pipeline, project, environ, asked.rubric)
+    folder = place.folder
+    if rehearsed and not asked.project and name and not (place.exists or asked.rubric):
+        # Nothing of what is only rehearsed goes to where the person's own rubrics are.
+        folder = os.path.join(os.path.dirname(project), "rubric", name)
+    claude = tools.find_claude() if rehearsed else None
+    return Request(
+        run_id=run_id,
+        project=project,
+        run_root=root,
+        pipeline=pipeline,
+        base_commit=_base(project),
+        target_dir=graph.attrs.get("target_dir", ""),
+        prd=prd.find(name, pipeline, project, asked.prd),
+        rubric=folder,
+        max_parallel=asked.max_parallel,
+        sandbox="required" if asked.require_sandbox else "",
+        auto_approve=asked.auto_approve,
+        budget_usd=asked.budget_usd,
+        budget_tokens=asked.budget_tokens,
+        on_end=asked.on_end,
+        settings=asked.settings,
+        claude=claude or "",
+        rehearsed=rehearsed,
+        base_url=_ANYWHERE if rehearsed else "",
+        scenario=os.path.join(root, begin.SCENARIO)
+        if asked.rehearse not in (None, ORDINARY)
+        else "",
+        faults=asked.faults,
+    )
+
+
+def _base(project: str) -> str:
+    try:
+        return git.repository(project).commit("HEAD")
+    except AttractorError:
+        return ""  # preflight says what is wrong there
+
+
+def _scenario(asked: Asked, graph: Graph) -> str:
+    """Return the text of the scenario's file, which can be played; empty for the ordinary one."""
+    if asked.rehearse is None:
+        if asked.faults:
+            raise InputError("faults are for rehearsals", where="--fault", fix="add --rehearse")
+        return ""
+    faults.parse(asked.faults, worked_on(graph))
+    if asked.rehearse == ORDINARY:
+        return ""
+    text = read(asked.rehearse)
+    written = script.parse(text, asked.rehearse, {*map(str, graph.nodes)})
+    for node in agents_work(graph):
+        if not written.has(ORCHESTRATOR, node.id):
+            problem = f"the scenario has no turns of the role {ORCHESTRATOR!r} for {node.id!r}"
+            fix = f"give it roles.{ORCHESTRATOR}, or nodes.{node.id}.{ORCHESTRATOR}"
+            raise InputError(problem, where=asked.rehearse, fix=fix)
+    return text
+
+
+def _about_rubric(
+    request: Request, graph: Graph, environ: Mapping[str, str], *, made: bool
+) -> list[Finding]:
+    """Return what is wrong with the place of the rubric, or with what it is made from."""
+    name = prd.name_of(graph, request.prd)
+    if not request.rubric and not request.prd:
+        problem = "there is no document of requirements: only each node's acceptance is judged"
+        fix = "name one with prd_ref in the graph, or with --prd"
+        return [Finding(problem, request.pipeline, fix, fatal=False)]
+    place = locate.Place(request.rubric, locate.is_rubric(request.rubric))
+    if not place.exists and not request.prd:
+        problem = f"neither a rubric nor the document of the requirements {name!r:.80} is there"
+        fix = f"write it (docs/{name}.md), or name it with --prd, or a rubric with --rubric"
+        return [Finding(problem, request.pipeline, fix)]
+    return [] if made else locate.findings(place, name, request.project, environ)
+
+
+def _about_rehearsal(request: Request) -> list[Finding]:
+    """Return what could lead a rehearsal to a real API."""
+    if not request.rehearsed:
+        return []
+    asker = Asker(ORCHESTRATOR, request.run_id, "", 1)
+    layout = request.layout
+    around = environment.rehearsal_environment(
+        _ANYWHERE, layout.home("any"), layout.config("any"), asker=asker
+    )
+    try:
+        given = environment.settings(_ANYWHERE, asker)
+        environment.refuse_real(around, given, (request.project,))
+    except InputError as error:
+        return [Finding(error.problem, error.where, error.fix)]
+    return []
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind((_LOOPBACK, 0))
+        port: int = found.getsockname()[1]
+        return port

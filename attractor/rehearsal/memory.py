@@ -1,0 +1,136 @@
+"""What a scripted model remembers beyond the conversation: what went wrong, and whose turn it was.
+
+A scripted failure happens so often for a session, and some turns are for few sessions. Each change
+is a note; the server keeps it with the request that caused it, before the answer is given. Recalled
+in their order, the notes make the same memory again, as long as the script is the same. Not thread
+safe: the caller holds a lock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
+from typing import Any, Final, NamedTuple, final
+
+from attractor.rehearsal.headers import Asker
+from attractor.rehearsal.turn import NodeScript, Roles, Script, ToolCall, Trouble, Turn, due
+
+_FAILED: Final = "failed"
+_GIVEN: Final = "given"
+_LOST: Final = "lost"
+_DIGITS: Final = 16
+
+Note = tuple[str, int, int | str]
+"""What happened, the number of the turn, and where it stood or what was said before it."""
+
+
+class Who(NamedTuple):
+    """One session, or one subagent of it."""
+
+    asker: Asker
+    session: str
+    agent: str
+
+
+class Due(NamedTuple):
+    """The answer that is due, what comes instead of it this time, and what is to be kept."""
+
+    turn: Turn
+    trouble: Trouble | None
+    notes: tuple[Note, ...]
+
+
+@final
+class Memory:
+    """What one server remembers of one script."""
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self._numbers: dict[int, int] = {}
+        for turn in _turns(script):
+            self._numbers.setdefault(id(turn), len(self._numbers))
+        self._failed: Counter[tuple[Who, int, int]] = Counter()
+        # For each turn that few sessions have: those, and what was said before it was given.
+        self._given: defaultdict[int, dict[tuple[str, str], str]] = defaultdict(dict)
+        self._lost: set[tuple[int, tuple[str, str]]] = set()
+
+    def due(self, who: Who, turns: Sequence[Turn], news: Sequence[str]) -> Due:
+        """Return what is due in this conversation, and remember that."""
+        notes: list[Note] = []
+        turn, index = self._turn(who, turns, news, notes)
+        number = self._numbers[id(turn)]
+        at = self._failed[who, number, index]
+        if at < len(turn.failures):
+            self._note(who, (_FAILED, number, index), notes)
+            return Due(turn, turn.failures[at], tuple(notes))
+        if turn.sessions is not None:
+            self._note(who, (_GIVEN, number, _digest(news[-1])), notes)
+        return Due(turn, None, tuple(notes))
+
+    def recall(self, who: Who, notes: Sequence[Any]) -> None:
+        """Take in what was kept; what is no note is passed by."""
+        for note in notes:
+            match note:
+                case [str(kind), int(number), int(what) | str(what)]:
+                    self._apply(who, (kind, number, what))
+
+    def _note(self, who: Who, note: Note, notes: list[Note]) -> None:
+        self._apply(who, note)
+        notes.append(note)
+
+    def _apply(self, who: Who, note: Note) -> None:
+        kind, number, what = note
+        session = (who.session, who.agent)
+        if kind == _FAILED and isinstance(what, int):
+            self._failed[who, number, what] += 1
+        elif kind == _GIVEN and isinstance(what, str):
+            self._given[number][session] = what
+        elif kind == _LOST:
+            self._lost.add((number, session))
+
+    def _turn(
+        self, who: Who, turns: Sequence[Turn], news: Sequence[str], notes: list[Note]
+    ) -> tuple[Turn, int]:
+        session = (who.session, who.agent)
+        theirs = [turn for turn in turns if self._is_for(session, turn)]
+        index = due(theirs, news)
+        turn = theirs[index] if index < len(theirs) else self._script.after
+        if turn.sessions is not None:
+            number = self._numbers[id(turn)]
+            given = self._given[number].get(session)
+            if given is None:
+                self._note(who, (_GIVEN, number, ""), notes)
+            elif given and given != _digest(news[-1]):
+                # It was given, and the session died before it had it on disk.
+                self._note(who, (_LOST, number, ""), notes)
+                return self._turn(who, turns, news, notes)
+        return turn, index
+
+    def _is_for(self, session: tuple[str, str], turn: Turn) -> bool:
+        if turn.sessions is None:
+            return True
+        number = self._numbers[id(turn)]
+        given = self._given[number]
+        return (number, session) not in self._lost and (
+            session in given or len(given) < turn.sessions
+        )
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
+
+
+def _turns(script: Script) -> Iterator[Turn]:
+    """Yield every turn, in an order that is the same for the same script."""
+    yield script.after
+    nodes: Mapping[str, NodeScript] = script.nodes
+    scopes: list[Roles] = [script.roles]
+    for node in nodes.values():
+        scopes += [node.roles, *node.attempts.values()]
+    left = [turns for roles in scopes for turns in roles.values()]
+    while left:
+        for turn in left.pop(0):
+            yield turn
+            calls = (block for block in turn.blocks if isinstance(block, ToolCall))
+            left += [call.turns for call in calls if call.turns]

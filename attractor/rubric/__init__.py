@@ -1,0 +1,1 @@
+"""Rubrics: what work is judged by, written before it begins and kept from those who do it."""

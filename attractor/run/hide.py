@@ -1,0 +1,31 @@
+"""What the main checkout ignores because of us: our folders, in a file of this clone alone.
+
+Nothing that is committed is touched, and nothing is written where it says so already.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Final
+
+from signals import atomic
+from signals.atomic import storage_errors
+
+OURS: Final = (".claude/worktrees/", ".claude/attractor/", ".claude/completion-state/")
+
+
+def hide_ours(common: str) -> None:
+    """Let the repository with this git folder ignore our folders."""
+    path = os.path.join(common, "info", "exclude")
+    with storage_errors("write", path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        text = b""
+        with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+            text = file.read()
+    lines = text.splitlines()
+    missing = [name for name in OURS if name.encode() not in lines]
+    if missing:
+        end = b"" if not text or text.endswith(b"\n") else b"\n"
+        more = "".join(f"{name}\n" for name in missing).encode()
+        atomic.replace(path, text + end + more)

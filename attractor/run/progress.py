@@ -1,0 +1,257 @@
+"""What a screen shows of a run: a row for each node, a total, and what to do next. Pure.
+
+Made from the story, the graph, what is known of the nodes at this moment (`Live`), and the time.
+Whether only a person is waited for is a guess from the journal: between two of its entries the
+Guardian may be about to do something, so whoever acts on it looks twice.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, NamedTuple, final
+
+from attractor.pipeline.graph import Graph, NodeId
+from attractor.run.plan import Plan
+from attractor.run.states import RUNNING, NodeState
+from attractor.run.story import Attempt, Decision, NodeStory, Story
+
+WAITING: Final = 3
+"""The exit status when nothing moves until a person decides."""
+_COUNTED: Final = ("input_tokens", "output_tokens", "cache_creation_tokens")
+_DOING: Final = {
+    "rubric": "the rubric is being written",
+    "validate": "is being judged",
+    "merge": "is being merged",
+    "tool": "its command runs",
+    "answer": "a question is being answered",
+    "books": "beads and promise are being told",
+    "hook": "the command for the end runs",
+}
+
+
+@final
+class Live(NamedTuple):
+    """What a node's own files say at this moment; the journal learns of it later, or never."""
+
+    attempt: int = 0
+    last: str = ""
+    last_at: str = ""
+    usage: Mapping[str, Any] = {}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One node."""
+
+    node: str
+    handler: str
+    state: str
+    attempt: int
+    seconds: float | None
+    """How long it has been under way, or was; None before it began."""
+    last: str
+    tokens: int
+    cost: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the object that scripts get."""
+        named = {name: getattr(self, name) for name in Row.__slots__}
+        return named | {"cost": round(self.cost, 6)}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a person is asked, and how it is answered."""
+
+    id: str
+    node: str
+    question: str
+    options: tuple[str, ...]
+    default: str
+    deadline: str
+    command: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the object that scripts get."""
+        return {name: getattr(self, name) for name in Card.__slots__}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class View:
+    """The whole run."""
+
+    run_id: str
+    rows: tuple[Row, ...]
+    doing: str
+    """What is done for no node."""
+    seconds: float
+    tokens: int
+    cost: float
+    cards: tuple[Card, ...] = ()
+    waiting: bool = False
+    """Nothing moves until a person answers."""
+    stopping: bool = False
+    ended: Mapping[str, Any] | None = field(default=None)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many nodes there are in each state, in the order of a node's life."""
+        states = [row.state for row in self.rows]
+        return {each.value: n for each in NodeState if (n := states.count(each.value))}
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the object that scripts get."""
+        said = {
+            "run": self.run_id,
+            "nodes": [row.as_json() for row in self.rows],
+            "counts": self.counts,
+            "decisions": [card.as_json() for card in self.cards],
+            "seconds": round(self.seconds, 3),
+            "tokens": self.tokens,
+            "cost_usd": round(self.cost, 6),
+            "waiting": self.waiting,
+        }
+        return said | ({"ended": dict(self.ended)} if self.ended is not None else {})
+
+
+def view(story: Story, graph: Graph, live: Mapping[str, Live], now_ns: int) -> View:
+    """Return what there is to show at this time."""
+    run_id = str(story.request.get("run_id", ""))
+    rows = tuple(
+        _row(story, node.id, graph.handler(node), live.get(node.id, Live()), now_ns)
+        for node in graph.nodes.values()
+    )
+    began = _seconds(story.began_at)
+    until = _seconds(story.ended_at) or now_ns / 1e9
+    doing = [_DOING.get(each.kind, each.kind) for each in story.tasks.values() if not each.node]
+    return View(
+        run_id=run_id,
+        rows=rows,
+        doing=", ".join(dict.fromkeys(doing)),
+        seconds=max(until - began, 0.0) if began else 0.0,
+        tokens=sum(row.tokens for row in rows) + int(_tokens(story.overhead)),
+        cost=sum(row.cost for row in rows) + story.overhead.get("cost_usd", 0.0),
+        cards=tuple(_card(each, run_id) for each in story.open_decisions()),
+        waiting=waits_for_person(story, graph),
+        stopping=story.stopping is not None,
+        ended=story.ended,
+    )
+
+
+def waits_for_person(story: Story, graph: Graph) -> bool:
+    """Say whether the journal shows nothing that moves, and a decision that is open."""
+    open_decisions = story.open_decisions()
+    if not open_decisions or story.tasks or story.stopping or story.ended is not None:
+        return False
+    asked = {each.node for each in open_decisions}
+    running = [node for node in graph.nodes if story.state(node) in RUNNING]
+    if any(node not in asked for node in running):
+        return False
+    most = story.request.get("max_parallel")
+    if isinstance(most, int) and len(running) >= most:
+        return True
+    return not Plan(graph, _statuses(story, graph.nodes), story.core.outcomes).ready()
+
+
+def _statuses(story: Story, nodes: Iterable[NodeId]) -> dict[NodeId, NodeState]:
+    return {node: story.state(node) for node in nodes}
+
+
+def _row(story: Story, node_id: str, handler: str, live: Live, now_ns: int) -> Row:
+    node = story.nodes.get(node_id) or NodeStory()
+    attempt = node.attempt
+    current = attempt if attempt is not None and attempt.number == live.attempt else None
+    tokens, cost = _used(node, current, live)
+    return Row(
+        node=node_id,
+        handler=handler,
+        state=story.state(node_id).value,
+        attempt=attempt.number if attempt else 0,
+        seconds=_elapsed(node, now_ns),
+        last=_last(story, node_id, node, live),
+        tokens=int(tokens),
+        cost=cost,
+    )
+
+
+def _used(node: NodeStory, current: Attempt | None, live: Live) -> tuple[float, float]:
+    """Return tokens and cost; of the attempt under way what is newest, which is what is most."""
+    tokens = sum(node.used(key) for key in _COUNTED)
+    cost = node.used("cost_usd")
+    if current is not None:
+        tokens += max(_tokens(live.usage) - _tokens(current.usage), 0.0)
+        cost += max(_amount(live.usage, "cost_usd") - _amount(current.usage, "cost_usd"), 0.0)
+    return tokens, cost
+
+
+def _tokens(usage: Mapping[str, Any]) -> float:
+    return sum(_amount(usage, key) for key in _COUNTED)
+
+
+def _amount(usage: Mapping[str, Any], key: str) -> float:
+    value = usage.get(key)
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _elapsed(node: NodeStory, now_ns: int) -> float | None:
+    if not node.attempts:
+        return None
+    last = node.attempts[-1]
+    until = _seconds(last.ended) or now_ns / 1e9
+    return max(until - _seconds(node.attempts[0].began), 0.0)
+
+
+def _last(story: Story, node_id: str, node: NodeStory, live: Live) -> str:
+    for task in story.tasks.values():
+        if task.node == node_id:
+            return _DOING.get(task.kind, task.kind)
+    if any(each.node == node_id for each in story.open_decisions()):
+        return "waits for a person"
+    attempt = node.attempt
+    fresh = attempt is not None and not attempt.ended and live.attempt == attempt.number
+    return live.last if fresh and live.last_at > node.last_at else node.last
+
+
+def _card(decision: Decision, run_id: str) -> Card:
+    options = decision.options
+    words = ["attractor", "answer", decision.id, options[0] if options else "TEXT"]
+    return Card(
+        id=decision.id,
+        node=decision.node,
+        question=decision.question,
+        options=options,
+        default=decision.default,
+        deadline=decision.deadline,
+        command=shlex.join([*words, "--run", run_id] if run_id else words),
+    )
+
+
+def _seconds(at: str) -> float:
+    """Return the time that a journal wrote; 0 for none."""
+    try:
+        return datetime.fromisoformat(at).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def duration(seconds: float | None) -> str:
+    """Return a length of time as a screen shows it: 0:07, 12:34, 1:02:03."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def count(amount: int) -> str:
+    """Return a number of tokens as a screen shows it: 950, 12.3k, 4.5M."""
+    for size, unit in ((1_000_000, "M"), (1_000, "k")):
+        if amount >= size:
+            return f"{amount / size:.1f}{unit}"
+    return str(amount)

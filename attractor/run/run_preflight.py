@@ -1,0 +1,127 @@
+"""What must hold before a whole run starts, beyond what one node needs. Pure.
+
+`plan_of_run` looks at the pipeline, and at what each of its nodes would be told; what there is to
+say goes into the plan as mistakes, and `preflight.examine` adds the machine, the repository and the
+person. Where lint refuses the pipeline, its nodes are looked at all the same: there is one list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+from attractor.errors import InputError
+from attractor.pipeline import finding
+from attractor.pipeline.document import Document
+from attractor.pipeline.finding import Facts, Severity
+from attractor.pipeline.graph import Graph, Node
+from attractor.pipeline.lint import lint
+from attractor.run import config
+from attractor.run.assign import Dispatch, assign
+from attractor.run.assignment import Assignment
+from attractor.run.branch import integration_branch
+from attractor.run.config import Config
+from attractor.run.preflight import Finding, Plan, mistakes
+from attractor.run.request import Request
+
+NOBODY_LOOKED: Final = Facts()
+_REHEARSED_BYTES: Final = 64 * 1024 * 1024
+_REQUIRED: Final = "required"
+_OFF: Final = "off"
+# Handlers that no Guardian carries out: why, and what to do instead.
+_IMPOSSIBLE: Final = {
+    "manager_loop": (
+        "it would supervise another pipeline, which cannot be done",
+        "remove the node, and start that pipeline with an `attractor run` of its own",
+    ),
+    "acceptance-test-writer": (
+        "the rubric is written before any work starts, and by no node",
+        "remove the node; the graph's prd_ref says what the rubric is made from",
+    ),
+}
+_WITHOUT_AGENT: Final = frozenset(
+    {"start", "exit", "parallel", "parallel.fan_in", "conditional", "tool", *_IMPOSSIBLE}
+)
+
+
+def plan_of_run(
+    document: Document,
+    graph: Graph,
+    request: Request,
+    known: Config,
+    *,
+    facts: Facts = NOBODY_LOOKED,
+    more: Iterable[Finding] = (),
+) -> Plan:
+    """Return what a run is about to start; `more` are mistakes that others have found.
+
+    The caller changes what only it knows: whether the project is there yet, and may be dirty.
+    """
+    found = [*more, *_linted(document, graph, facts), *_handlers(graph)]
+    told: list[Assignment] = []
+    for node in agents_work(graph):
+        try:
+            told.append(_told(graph, node, request, known))
+        except InputError as error:
+            found.append(Finding(error.problem, error.where or f"node {node.id}", error.fix))
+    for each in told:
+        found += mistakes(each)
+    plan = Plan(
+        project=request.project,
+        base_commit=request.base_commit or "HEAD",
+        branches=(integration_branch(request.run_id), *(each.branch for each in told)),
+        agents=frozenset(each.agent for each in told),
+        sandbox=_sandbox(request, told),
+        rehearsed=request.rehearsed,
+        claude=request.claude or next((each.claude for each in told if each.claude), ""),
+        mistakes=tuple(dict.fromkeys(found)),
+    )
+    return replace(plan, free_bytes=_REHEARSED_BYTES) if request.rehearsed else plan
+
+
+def agents_work(graph: Graph) -> list[Node]:
+    """Return the nodes that an agent carries out, in the order of the source."""
+    return [node for node in graph.nodes.values() if _has_agent(graph, node)]
+
+
+def _has_agent(graph: Graph, node: Node) -> bool:
+    handler = graph.handler(node)
+    is_gate = handler.startswith("wait.") or node.attrs.get("shape") == "hexagon"
+    return not is_gate and handler not in _WITHOUT_AGENT
+
+
+def _linted(document: Document, graph: Graph, facts: Facts) -> Iterator[Finding]:
+    for each in lint(graph, document.warnings, facts):
+        if each.severity is Severity.ERROR:
+            yield _as_finding(graph, each)
+
+
+def _as_finding(graph: Graph, each: finding.Finding) -> Finding:
+    return Finding(f"{each.rule}: {each.message}", graph.source.where(each.offset), each.fix)
+
+
+def _handlers(graph: Graph) -> Iterator[Finding]:
+    for node in graph.nodes.values():
+        if said := _IMPOSSIBLE.get(graph.handler(node)):
+            problem = f"no run carries out the handler {graph.handler(node)}: {said[0]}"
+            yield Finding(problem, graph.source.where(node.offset), said[1])
+
+
+def _told(graph: Graph, node: Node, request: Request, known: Config) -> Assignment:
+    settings = config.resolve(node.attrs, graph.attrs, known)
+    place = Dispatch(
+        run_id=request.run_id,
+        run_root=request.run_root,
+        project=request.project,
+        base_commit=request.base_commit,
+    )
+    return assign(graph, node, settings, place)
+
+
+def _sandbox(request: Request, told: Sequence[Assignment]) -> str:
+    """Return the strictest that is asked for."""
+    asked = {request.sandbox or each.sandbox for each in told} or {request.sandbox or _OFF}
+    if _REQUIRED in asked:
+        return _REQUIRED
+    return _OFF if asked == {_OFF} else "auto"

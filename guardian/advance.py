@@ -1,0 +1,375 @@
+"""What follows by itself: from the graph, from the clock, from what is under way. Pure.
+
+`advance` is called after whatever was taken in, and goes on until nothing more follows. It looks at
+what is under way and at what has become ready, never at the whole graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from attractor.pipeline.conditions import evaluate, parse_condition
+from attractor.pipeline.graph import Edge, NodeId
+from attractor.run.limits import number
+from attractor.run.states import DONE, NodeEvent, NodeState
+from attractor.run.story import Decision, StoryEvent
+from guardian import answers
+from guardian.core import Core, seconds_of
+from guardian.ending import fail
+from guardian.hearing import answered
+from guardian.roles import Role, options
+
+_MOST_ROUNDS: Final = 100_000
+_EXITS: Final = {"validated": 0, "failed": 1, "stopped": 4, "budget": 5}
+
+
+def advance(core: Core) -> None:
+    """Decide until nothing follows."""
+    story = core.story
+    if story.ended is not None:
+        return
+    _deadlines(core)
+    for _ in range(_MOST_ROUNDS):
+        before = len(core.made)
+        _budget(core)
+        if story.stopping is not None:
+            _stop(core)
+        elif story.rubric is None:
+            _rubric(core)
+        else:
+            _go_on(core)
+        if len(core.made) == before or story.ended is not None:
+            return
+    raise AssertionError("the decisions of one moment never end")
+
+
+def _go_on(core: Core) -> None:
+    for name in list(core.running):
+        FOLLOW[core.terms[name].role](core, name)
+    for name in list(core.again):
+        if core.attempt(name).closed:
+            _dispatch(core, name)
+    for node in core.plan.ready():
+        _dispatch(core, str(node))
+    _books(core)
+    _end(core)
+
+
+def _rubric(core: Core) -> None:
+    if not core.waits("") and not any(each.kind == "rubric" for each in core.story.tasks.values()):
+        core.begin("rubric")
+
+
+def _deadlines(core: Core) -> None:
+    for each in core.story.open_decisions():
+        if core.request.auto_approve and each.options and each.kind == "gate":
+            answered(core, each, each.default or each.options[0], by="auto-approve")
+        elif each.deadline and each.default and core.now >= seconds_of(each.deadline):
+            answered(core, each, each.default, by="deadline")
+
+
+def _budget(core: Core) -> None:
+    story, asked = core.story, core.request
+    if story.stopping is not None:
+        return
+    if asked.budget_tokens is not None and story.tokens >= asked.budget_tokens:
+        reason = f"the budget of {asked.budget_tokens} tokens is used: {story.tokens}"
+        answers.stop(core, reason, "budget")
+    elif asked.budget_usd is not None and story.used("cost_usd") >= asked.budget_usd:
+        reason = f"the budget of {asked.budget_usd:g} USD is used: {story.used('cost_usd'):.2f}"
+        answers.stop(core, reason, "budget")
+
+
+# Beginning
+
+
+def _dispatch(core: Core, name: str) -> None:
+    role = core.terms[name].role
+    if role in _BUSY and _places_left(core) <= 0:
+        return
+    story = core.story.node(name)
+    last = story.attempt
+    data: dict[str, Any] = {"attempt": (last.number if last else 0) + 1}
+    if role is Role.WORK:
+        # What was merged already goes on from all that was; what was not, from where it began.
+        fresh = last is None or not last.base or bool(story.merged)
+        data["base"] = core.story.head if fresh or last is None else last.base
+        data["feedback"] = story.feedback or None
+    core.move(name, NodeEvent.DISPATCHED, **data)
+
+
+_BUSY: Final = frozenset({Role.WORK, Role.TOOL, Role.CHECK, Role.JUDGE})
+
+
+def _places_left(core: Core) -> int:
+    busy = sum(core.terms[name].role in _BUSY for name in core.running)
+    # The session of a failed attempt may still be ending.
+    ending = sum(name not in core.running for name in core.story.open_attempts)
+    return core.request.max_parallel - busy - ending
+
+
+# What is under way
+
+
+def _work(core: Core, name: str) -> None:
+    if core.story.state(name) is NodeState.IMPL_COMPLETE:
+        _judge(core, name)
+
+
+def _judge(core: Core, name: str) -> None:
+    """See that somebody judges what was handed in, or merges what was judged good."""
+    if _occupied(core, name):
+        return
+    node, current = core.story.node(name), core.attempt(name)
+    verdicts = node.verdicts[node.since :]
+    if verdicts and verdicts[-1].get("outcome") == "passed":
+        _merge(core, name)
+        return
+    looked = sum(each.get("outcome") == "investigate" for each in verdicts)
+    core.begin("validate", name, {"commit": current.commit, "round": looked})
+
+
+def _merge(core: Core, name: str) -> None:
+    if not core.merging():
+        about = {"commit": core.attempt(name).commit, "head": core.story.head}
+        core.begin("merge", name, about)
+
+
+def _occupied(core: Core, name: str) -> bool:
+    """Say whether a task is at work for a node, or it waits: for a time, or for a person."""
+    if core.tasks(name) or core.waits(name):
+        return True
+    number_ = core.attempt(name).number
+    mine = [
+        each
+        for each in core.story.decisions.values()
+        if each.node == name and each.attempt == number_ and each.kind == "verdict"
+    ]
+    if any(each.open for each in mine):
+        return True
+    if mine and mine[-1].option == answers.GIVE_UP and core.story.node(name).no_verdicts:
+        fail(core, name, "given up by a person", final=True)
+        return True
+    return False
+
+
+def _tool(core: Core, name: str) -> None:
+    if _occupied(core, name):
+        return
+    if core.attempt(name).commit:
+        _merge(core, name)
+    else:
+        core.begin("tool", name, {"head": core.story.head})
+
+
+def _check(core: Core, name: str) -> None:
+    if not _occupied(core, name):
+        node = core.story.node(name)
+        looked = sum(each.get("outcome") == "investigate" for each in node.verdicts[node.since :])
+        core.begin("validate", name, {"commit": core.story.head, "round": looked})
+
+
+def _place(core: Core, name: str) -> None:
+    core.move(name, NodeEvent.GATE_PASSED, attempt=core.attempt(name).number, closed=True)
+
+
+def _person(core: Core, name: str) -> None:
+    number_ = core.attempt(name).number
+    found = [
+        each
+        for each in core.story.decisions.values()
+        if each.node == name and each.attempt == number_ and each.kind == "gate"
+    ]
+    if not found:
+        _ask(core, name)
+    elif not found[-1].open:
+        _decided(core, name, found[-1])
+
+
+def _ask(core: Core, name: str) -> None:
+    node = core.node(name)
+    offered = options(node)
+    default = node.attrs.get("default", "").strip()
+    seconds = node.attrs.get("deadline", "").strip()
+    deadline = ""
+    if seconds and default in offered:
+        deadline = core.iso(core.now + float(number("stuck_after", seconds)))
+    question = node.attrs.get("label") or f"May {name} pass?"
+    context = "\n".join(
+        core.story.node(each).output for each in core.upstream(name) if core.story.node(each).output
+    )
+    answers.ask(
+        core,
+        name,
+        "gate",
+        question,
+        offered,
+        default=default if default in offered else "",
+        deadline=deadline,
+        context=context,
+    )
+    _deadlines(core)
+
+
+def _decided(core: Core, name: str, decision: Decision) -> None:
+    note = f"{decision.option} ({decision.by})"
+    if decision.option == decision.options[0]:
+        core.move(
+            name,
+            NodeEvent.GATE_PASSED,
+            attempt=decision.attempt,
+            outcome="pass",
+            reason=note,
+            closed=True,
+        )
+    else:
+        feedback = decision.note or f"it was decided: {decision.option}"
+        fail(core, name, note, final=True, outcome="fail", feedback=feedback)
+
+
+def _condition(core: Core, name: str) -> None:
+    outcome = _outcome(core, name)
+    current = core.attempt(name)
+    edges = [each for each in core.graph.outgoing[NodeId(name)] if _leads(each, outcome)]
+    back = [each for each in edges if core.story.state(each.target) is not NodeState.PENDING]
+    if not edges:
+        fail(core, name, f"no arrow leads on from here for {outcome!r}", final=True)
+        return
+    if back and current.number >= core.terms[name].limits.max_attempts:
+        fail(core, name, f"sent back {current.number - 1} times already", final=True)
+        return
+    core.move(name, NodeEvent.GATE_PASSED, attempt=current.number, outcome=outcome, closed=True)
+    for edge in back:
+        _send_back(core, str(edge.target), name)
+
+
+def _leads(edge: Edge, outcome: str) -> bool:
+    condition = edge.attrs.get("condition", "").strip()
+    return not condition or evaluate(parse_condition(condition), {"outcome": outcome})
+
+
+def _outcome(core: Core, name: str) -> str:
+    """Return the worst of what stands before a condition."""
+    said = []
+    for source in core.upstream(name):
+        by_state = "pass" if core.story.state(source) in DONE else "fail"
+        said.append(core.story.core.outcomes.get(NodeId(source), by_state))
+    return next((each for each in ("fail", "partial") if each in said), "pass")
+
+
+def _send_back(core: Core, target: str, condition: str) -> None:
+    """Make all between the target of a way back and its condition due again."""
+    between = _between(core, target, condition)
+    feedback = [core.story.node(each).feedback for each in sorted(between)]
+    told = "\n".join(dict.fromkeys(each for each in feedback if each))
+    for name in sorted(between - {condition}, key=list(core.terms).index):
+        _reopen(core, name, told)
+    if core.story.state(target) is NodeState.PENDING and NodeId(target) in core.plan.ready():
+        # Before the condition is reopened: a target may be ready by this way only.
+        _dispatch_back(core, target)
+    _reopen(core, condition, "")
+
+
+def _dispatch_back(core: Core, name: str) -> None:
+    last = core.attempt(name)
+    data: dict[str, Any] = {"attempt": last.number + 1}
+    if core.terms[name].role is Role.WORK:
+        data["base"] = core.story.head
+        data["feedback"] = core.story.node(name).feedback or None
+    core.move(name, NodeEvent.DISPATCHED, **data)
+
+
+def _reopen(core: Core, name: str, feedback: str) -> None:
+    state = core.story.state(name)
+    event = {NodeState.VALIDATED: NodeEvent.REOPENED, NodeState.FAILED: NodeEvent.REQUEUED}
+    if state in event:
+        core.move(name, event[state], reason="sent back", feedback=feedback or None)
+
+
+def _between(core: Core, target: str, condition: str) -> set[str]:
+    """Return the nodes on ways from the target to the condition, both among them."""
+    forward = _reached(target, lambda name: [e.target for e in core.graph.outgoing[name]])
+    backward = _reached(condition, lambda name: [e.source for e in core.graph.incoming[name]])
+    return forward & backward
+
+
+def _reached(start: str, step: Callable[[NodeId], list[NodeId]]) -> set[str]:
+    seen, waiting = {start}, [NodeId(start)]
+    while waiting:
+        for each in step(waiting.pop()):
+            if each not in seen:
+                seen.add(str(each))
+                waiting.append(each)
+    return seen
+
+
+FOLLOW: Final[Mapping[Role, Callable[[Core, str], None]]] = {
+    Role.WORK: _work,
+    Role.PLACE: _place,
+    Role.EXIT: _place,
+    Role.CONDITION: _condition,
+    Role.TOOL: _tool,
+    Role.CHECK: _check,
+    Role.JUDGE: _check,
+    Role.PERSON: _person,
+}
+
+
+# Ending
+
+
+def _stop(core: Core) -> None:
+    """End the sessions, then the run; what was under way can be taken up again."""
+    stopping = core.story.stopping
+    assert stopping is not None
+    for name in list(core.running):
+        if core.terms[name].role is Role.WORK:
+            fail(core, name, str(stopping["reason"]), free=True)
+    if not core.wants().runners:
+        _ended(core, str(stopping["result"]), str(stopping["reason"]))
+
+
+def _end(core: Core) -> None:
+    """End the run where nothing is under way and nothing can begin."""
+    story = core.story
+    if core.running or core.again or core.plan.ready() or story.open_attempts or story.tasks:
+        return
+    result, reason = _result(core)
+    if core.books_closed:
+        _ended(core, result, reason)
+    else:
+        core.begin("books", "", {"result": result})
+
+
+def _result(core: Core) -> tuple[str, str]:
+    story = core.story
+    exits = [name for name, terms in core.terms.items() if terms.role is Role.EXIT]
+    if any(story.state(each) in DONE for each in exits):
+        return "validated", "every way to the end was judged good"
+    failed = [name for name in core.terms if story.state(name) is NodeState.FAILED]
+    reasons = [f"{name}: {story.node(name).reason}" for name in failed]
+    return "failed", "; ".join(reasons) or "no node can start any more"
+
+
+def _books(core: Core) -> None:
+    """Have beads and promise told what has changed, one time after another."""
+    if core.books_due and not any(each.kind == "books" for each in core.story.tasks.values()):
+        core.books_due = False
+        core.begin("books")
+
+
+def _ended(core: Core, result: str, reason: str) -> None:
+    kind = "PIPELINE_COMPLETE" if result == "validated" else "ESCALATION"
+    said = {"pipeline_id": core.request.run_id}
+    said |= {"summary": reason} if result == "validated" else {"issue": f"{result}: {reason}"}
+    core.add(
+        StoryEvent.RUN_ENDED,
+        {
+            "result": result,
+            "exit": _EXITS[result],
+            "reason": reason,
+            "head": core.story.head,
+            "notices": [{"type": kind, "payload": said}],
+        },
+    )

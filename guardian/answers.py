@@ -1,0 +1,283 @@
+"""What the end of each task means: one function for each kind. Pure.
+
+A task that gave no answer has decided nothing: it is begun again, a few times, and then a person is
+asked. An answer to a task that nobody waits for any more is put away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from attractor.run.states import NodeEvent
+from attractor.run.story import StoryEvent, Task
+from guardian.core import Core
+from guardian.ending import fail
+from guardian.roles import Role
+
+Answer = Mapping[str, Any]
+
+RETRY: Final = "retry"
+GIVE_UP: Final = "give up"
+_MOST_SILENCES: Final = 3
+_PAUSE_SECONDS: Final = 2.0
+_MOST_TEXT: Final = 4_000
+_GATES: Final = frozenset({Role.CHECK, Role.JUDGE})
+
+
+def answer(core: Core, name: str, said: Answer | None) -> None:
+    """Take in how a task ended; None for one that died without a word."""
+    task = core.story.tasks.get(name)
+    if task is None or core.story.stopping is not None or core.story.ended is not None:
+        return
+    if said is None or "error" in said:
+        _silent(core, task, said or {"error": "it ended without an answer"})
+        return
+    KINDS[task.kind](core, task, said)
+
+
+def _ended(core: Core, task: Task, what: str, **more: Any) -> None:
+    said = {"task": task.id, "node": task.node, "attempt": task.attempt, "what": what[:_MOST_TEXT]}
+    core.add(StoryEvent.TASK_ENDED, said | {k: v for k, v in more.items() if v is not None})
+
+
+def _silent(core: Core, task: Task, said: Answer) -> None:
+    """Nothing was decided: wait, ask again, and at last ask a person."""
+    why = str(said.get("error") or "there was no verdict")
+    usage = said.get("usage")
+    if task.kind in _MAY_FAIL:
+        _MAY_FAIL[task.kind](core, task, why)
+        return
+    at = said.get("retry_at")
+    if isinstance(at, int | float) and at > core.now:
+        # The provider said when: that is no failure of anybody.
+        _ended(core, task, why, retry_at=float(at), usage=usage)
+        return
+    before = core.story.of(task.node).no_verdicts
+    pause = core.now + _PAUSE_SECONDS * 2**before
+    _ended(core, task, why, no_verdict=True, retry_at=pause, usage=usage)
+    if before + 1 < _MOST_SILENCES:
+        return
+    if not task.node:
+        reason = f"no rubric could be made: {why}"
+        stop(core, reason)
+        return
+    question = (
+        f"{_WORDS.get(task.kind, task.kind)} of {task.node} gave no result {before + 1} times"
+    )
+    ask(core, task.node, "verdict", question, (RETRY, GIVE_UP), context=why)
+
+
+def _input_unanswered(core: Core, task: Task, why: str) -> None:
+    del why
+    question = str(task.about.get("question") or "it needs input")
+    offered = task.about.get("options")
+    options = tuple(map(str, offered)) if isinstance(offered, list) else ()
+    data = _decision(core, task.node, "input", question, options)
+    core.add(StoryEvent.DECISION_ASKED, {**data, "task": task.id})
+
+
+def _closed(core: Core, task: Task, what: str) -> None:
+    core.books_closed = core.books_closed or "result" in task.about
+    _ended(core, task, what)
+
+
+def _books_failed(core: Core, task: Task, why: str) -> None:
+    # Beads and promises are views: they hold nothing up.
+    _closed(core, task, f"beads and promise were not told: {why}")
+
+
+_MAY_FAIL: Final[Mapping[str, Callable[[Core, Task, str], None]]] = {
+    "answer": _input_unanswered,
+    "books": _books_failed,
+}
+_WORDS: Final = {"validate": "judging", "merge": "merging the work", "tool": "the command"}
+
+
+def ask(  # noqa: PLR0913  # a card has so many parts
+    core: Core,
+    node: str,
+    kind: str,
+    question: str,
+    options: tuple[str, ...],
+    *,
+    default: str = "",
+    deadline: str = "",
+    context: str = "",
+) -> None:
+    """Ask a person."""
+    data = _decision(core, node, kind, question, options)
+    extra = {"default": default, "deadline": deadline, "context": context[:_MOST_TEXT]}
+    core.add(StoryEvent.DECISION_ASKED, data | {key: each for key, each in extra.items() if each})
+
+
+def _decision(
+    core: Core, node: str, kind: str, question: str, options: tuple[str, ...]
+) -> dict[str, Any]:
+    name = f"d{len(core.story.decisions) + 1}"
+    issue = f"decision {name} about {node}: {question}"
+    return {
+        "id": name,
+        "node": node,
+        "attempt": core.attempt(node).number,
+        "kind": kind,
+        "question": question[:_MOST_TEXT],
+        "options": [*options],
+        "notices": [core.escalation(issue, options)],
+    }
+
+
+def stop(core: Core, reason: str, result: str = "failed", **more: Any) -> None:
+    """Stop the run, for a cause that is nobody's wish."""
+    notices = [core.escalation(reason)]
+    said = {"reason": reason, "result": result, "notices": notices, **more}
+    core.add(StoryEvent.STOPPING, said)
+
+
+# Answers
+
+
+def _rubric(core: Core, task: Task, said: Answer) -> None:
+    keys = ("folder", "by", "files", "scope", "acceptance")
+    sealed = {key: said[key] for key in keys}
+    core.add(
+        StoryEvent.RUBRIC_SEALED, {**sealed, "task": task.id, "usage": said.get("usage") or {}}
+    )
+
+
+def _validate(core: Core, task: Task, said: Answer) -> None:
+    outcome, usage = said["outcome"], said.get("usage")
+    if outcome == "none":
+        _silent(core, task, {**said, "error": str(said.get("feedback") or "no verdict was given")})
+        return
+    if outcome == "unsealed":
+        _ended(core, task, "the rubric was changed", usage=usage)
+        stop(core, f"the rubric was changed after it was sealed: {said.get('feedback', '')}")
+        return
+    verdict = _kept(said)
+    done = {"task": task.id, "attempt": task.attempt, "verdict": verdict, "usage": usage}
+    if outcome == "investigate":
+        _ended(core, task, "the score is between: it is looked at again", **_but_task(done))
+    elif core.terms[task.node].role in _GATES:
+        _gate(core, task, said, done)
+    elif outcome == "passed":
+        _ended(core, task, "judged good", **_but_task(done))
+    else:
+        reject(core, task.node, str(said.get("feedback") or ""), "judged not good yet", **done)
+
+
+def _but_task(done: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in done.items() if key not in ("task", "attempt")}
+
+
+_VERDICT: Final = (
+    "outcome",
+    "score",
+    "round",
+    "commit",
+    "scenarios",
+    "checks",
+    "seconds",
+    "report",
+)
+
+
+def _kept(said: Answer) -> dict[str, Any]:
+    return {key: said[key] for key in _VERDICT if key in said}
+
+
+def _gate(core: Core, task: Task, said: Answer, done: Mapping[str, Any]) -> None:
+    if said["outcome"] == "passed":
+        core.move(task.node, NodeEvent.GATE_PASSED, outcome="pass", closed=True, **done)
+        return
+    feedback = str(said.get("feedback") or "the gate did not pass")
+    fail(
+        core,
+        task.node,
+        "what stands before it was judged not good",
+        final=True,
+        feedback=feedback,
+        outcome="fail",
+        **done,
+    )
+
+
+def reject(core: Core, name: str, feedback: str, reason: str, **done: Any) -> None:
+    """Give the work back to the session that made it, or end the attempt."""
+    current, limits = core.attempt(name), core.terms[name].limits
+    if current.closed:
+        # Nobody is there to be told; the next attempt is.
+        fail(core, name, reason, feedback=feedback, **done)
+        return
+    if current.rejections + 1 >= limits.max_attempts:
+        times = current.rejections + 1
+        why = f"{reason}, {times} times"
+        fail(core, name, why, final=True, feedback=feedback, **done)
+        return
+    order = core.order(
+        name, "VALIDATION_FAILED", feedback=feedback, retry_count=current.rejections + 1
+    )
+    data = {**done, "feedback": feedback, "reason": reason, "orders": [order]}
+    core.move(name, NodeEvent.REJECTED, **data)
+
+
+def _merge(core: Core, task: Task, said: Answer) -> None:
+    status, feedback = said["status"], str(said.get("feedback") or "")
+    if status == "error":
+        _silent(core, task, {**said, "error": feedback or "git failed"})
+        return
+    done: dict[str, Any] = {"task": task.id, "attempt": task.attempt}
+    tool = core.terms[task.node].role is Role.TOOL
+    if status == "merged":
+        data = {**done, "outcome": "pass", "merged": said["commit"]}
+        if tool:
+            core.move(task.node, NodeEvent.GATE_PASSED, closed=True, **data)
+            return
+        if not core.attempt(task.node).closed:
+            data["orders"] = [core.order(task.node, "VALIDATION_PASSED", new_status="validated")]
+        core.move(task.node, NodeEvent.PASSED, **data)
+    elif tool:
+        fail(core, task.node, f"its work could not be merged: {feedback}", final=True, **done)
+    else:
+        words = {
+            "conflict": "the merge has a conflict",
+            "red": "the merge does not pass its checks",
+        }
+        reject(core, task.node, feedback, words.get(str(status), str(status)), **done)
+
+
+def _tool(core: Core, task: Task, said: Answer) -> None:
+    output, commit = str(said.get("tail") or "")[-_MOST_TEXT:], said.get("commit")
+    done: dict[str, Any] = {"task": task.id, "attempt": task.attempt, "output": output}
+    if said.get("exit") != 0:
+        how = "did not end in time" if said.get("exit") is None else f"ended with {said['exit']}"
+        fail(core, task.node, f"the command {how}", final=True, outcome="fail", **done)
+    elif commit and commit != task.about.get("head"):
+        _ended(core, task, "the command committed something", commit=commit, output=output)
+    else:
+        core.move(task.node, NodeEvent.GATE_PASSED, outcome="pass", closed=True, **done)
+
+
+def _input(core: Core, task: Task, said: Answer) -> None:
+    text = said.get("answer")
+    if not isinstance(text, str) or not text.strip():
+        _input_unanswered(core, task, "")
+        return
+    order = core.order(task.node, "INPUT_RESPONSE", response=text[:_MOST_TEXT])
+    what = f"answered: {text}"
+    _ended(core, task, what, orders=[order], usage=said.get("usage"))
+
+
+def _books(core: Core, task: Task, said: Answer) -> None:
+    notes = "; ".join(map(str, said.get("notes") or ())) or "beads and promise were told"
+    _closed(core, task, notes)
+
+
+KINDS: Final[Mapping[str, Callable[[Core, Task, Answer], None]]] = {
+    "answer": _input,
+    "books": _books,
+    "merge": _merge,
+    "rubric": _rubric,
+    "tool": _tool,
+    "validate": _validate,
+}

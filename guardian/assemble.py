@@ -1,0 +1,133 @@
+"""Puts one Guardian together, from the run's folder; and where the run was left, takes it up."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, final
+
+from attractor.errors import InputError
+from attractor.pipeline.graph import Graph
+from attractor.pipeline.load import load
+from attractor.run import request as requests
+from attractor.run.branch import integration_branch
+from attractor.run.fold import RunEvent
+from attractor.run.journal import Journal
+from attractor.run.layout import RunLayout
+from attractor.run.reconcile import shown_state
+from attractor.run.request import CHANGEABLE, Request
+from attractor.run.story import Story, StoryEvent, read
+from guardian.children import Children
+from guardian.core import Core, Event
+from guardian.desk import Paper
+from guardian.ending import give_again
+from guardian.hook import run_hook
+from guardian.loop import Loop
+from guardian.post import Post
+from guardian.terms import terms_of
+from signals import atomic
+from signals.clock import Clock, iso
+from signals.owner import Owner
+
+_NANOSECONDS: Final = 1_000_000_000
+# What could lead a rehearsal to somebody's account.
+_REAL: Final = ("ANTHROPIC_", "CLAUDE_", "AWS_", "GOOGLE_", "VERTEX_")
+
+
+@final
+@dataclass(frozen=True)
+class Guarding:
+    """A loop, and what ends with it."""
+
+    loop: Loop
+    children: Children
+    request: Request
+
+    def end(self) -> None:
+        """Do what is due when the run has ended."""
+        self.children.end_all()
+        if self.request.on_end:
+            run_hook(self.request, self.loop.story)
+
+
+def assemble(layout: RunLayout, clock: Clock) -> Guarding:
+    """Return the Guardian of a run; the caller holds its lease."""
+    me = Owner.current()
+    record = {**me.as_json(), "since": iso(clock.wall_ns())}
+    atomic.replace(layout.owner, json.dumps(record).encode())
+    asked = requests.load(layout.request)
+    _, graph = load(layout.dot)
+    terms = terms_of(graph, asked, clock)
+    post = Post(layout, asked.run_id, clock)
+    paper = Paper(layout, asked.run_id, post.create, clock)
+    journals: list[Journal] = []
+
+    def opened() -> tuple[Journal, Core]:
+        while journals:
+            journals.pop().close()
+        journal = Journal.open(layout.journal, clock)
+        journals.append(journal)
+        story = read(journal.entries)
+
+        def add(events: list[Event]) -> None:
+            for entry in journal.append_all(events):
+                story.apply(entry)
+
+        add(_introduction(graph, layout, asked, story))
+        if asked.as_json() != story.request:
+            _refuse_changes(story.request, asked)
+            core = Core(graph, terms, asked, story, _iso)
+            core.now = clock.wall_ns() / _NANOSECONDS
+            give_again(core)
+            journal.append_all(core.take())
+            add([(StoryEvent.RUN_RESUMED.value, {"request": asked.as_json(), "pid": me.pid})])
+        elif story.ended is None and story.tasks_begun:
+            what = f"the Guardian began again, as process {me.pid}"
+            add([(StoryEvent.NOTED.value, {"what": what})])
+        if story.ended is None:
+            paper.reopen()
+        # All is in the story now, and the chain needs the last one only.
+        del journal.entries[:-1]
+        return journal, Core(graph, terms, asked, story, _iso)
+
+    children = Children(layout, _environment(asked), clock)
+    return Guarding(Loop(opened, post, children, paper, clock), children, asked)
+
+
+def _iso(seconds: float) -> str:
+    return iso(round(seconds * _NANOSECONDS))
+
+
+def _environment(asked: Request) -> Mapping[str, str]:
+    """Return the environment of everything that is started."""
+    if not asked.rehearsed:
+        return dict(os.environ)
+    return {key: each for key, each in os.environ.items() if not key.startswith(_REAL)}
+
+
+def _introduction(graph: Graph, layout: RunLayout, asked: Request, story: Story) -> list[Event]:
+    """Return what the journal does not say yet: its nodes, and that the run has begun."""
+    known = story.core.statuses
+    new = {node: shown_state(graph, node).value for node in graph.nodes if node not in known}
+    events: list[Event] = []
+    if not story.core.seq:
+        file = os.path.basename(layout.dot)
+        events.append((RunEvent.PIPELINE_OPENED.value, {"file": file, "statuses": new}))
+    elif new:
+        events.append((RunEvent.NODES_ADDED.value, {"statuses": new}))
+    if not story.request:
+        said = {"request": asked.as_json(), "integration": integration_branch(asked.run_id)}
+        events.append((StoryEvent.RUN_STARTED.value, said))
+    return events
+
+
+def _refuse_changes(before: Mapping[str, Any], asked: Request) -> None:
+    now = asked.as_json()
+    if changed := [key for key in now if now[key] != before.get(key) and key not in CHANGEABLE]:
+        raise InputError(
+            f"the request of the run was changed after it began: {', '.join(changed)}",
+            where=asked.layout.request,
+            fix="start another run",
+        )

@@ -1,0 +1,236 @@
+"""The Guardian's processes: Runners, which outlive it, and tasks, which do not.
+
+A Runner is known by the record that it writes itself, so that whoever comes back adopts those that
+are alive and starts those that are not. Starting a second one is harmless: it finds the node taken,
+and ends. A task is recorded in `tasks/NAME.owner` until it has ended; those of a Guardian that was
+killed are ended by the next before it starts others, and what they answered until then counts.
+Nobody is killed on less than proof that it is the process that was recorded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal as posix_signals
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, final
+
+from attractor import spawn
+from attractor.process import Process
+from attractor.run.layout import RunLayout, escape
+from signals import atomic
+from signals.clock import Clock
+from signals.owner import Owner, owner_of
+
+_MOST_BYTES: Final = 16 * 1024 * 1024
+_MOST_RECORD: Final = 4096
+_GRACE_SECONDS: Final = 5.0
+_OWNER: Final = ".owner"
+
+
+class Result(NamedTuple):
+    """How a task ended; nothing is said by one that died or was late."""
+
+    name: str
+    said: Mapping[str, Any] | None
+
+
+class _Task(NamedTuple):
+    process: spawn.OwnProcess
+    deadline: float
+    fd: int
+
+
+@final
+class Children:
+    """One run's processes."""
+
+    def __init__(self, layout: RunLayout, environ: Mapping[str, str], clock: Clock) -> None:
+        self._layout = layout
+        self._environ = dict(environ)
+        self._clock = clock
+        self._runners: dict[str, Process] = {}
+        self._started: dict[str, spawn.OwnProcess] = {}
+        self._ending: list[spawn.OwnProcess] = []
+        self._tasks: dict[str, _Task] = {}
+        with atomic.storage_errors("make", layout.tasks):
+            os.makedirs(layout.tasks, mode=0o700, exist_ok=True)
+        self._sweep()
+
+    @property
+    def folder(self) -> str:
+        """What to watch for answers."""
+        return self._layout.tasks
+
+    # Runners
+
+    def runner_lives(self, node: str) -> bool:
+        """Say whether a node's Runner is there, or may be."""
+        child = self._started.get(node)
+        if child is not None and child.poll() is None:
+            return True
+        process = self._runners.get(node)
+        if process is None or process.alive is False:
+            if process is not None:
+                process.close()
+            process = Process(_recorded(self._layout.runner_owner(node)))
+            self._runners[node] = process
+        return process.alive is not False
+
+    def start_runner(self, node: str) -> None:
+        """Start the Runner of a node, from the assignment that was written for it."""
+        child = self._started.pop(node, None)
+        if child is not None:
+            child.poll()
+        self._started[node] = spawn.start_own(
+            "runner",
+            self._layout.assignment(node),
+            log=self._layout.runner_log(node),
+            cwd="/",
+            env=self._environ,
+        )
+
+    def forget_runner(self, node: str) -> None:
+        """Let go of a node's Runner, which has said that it ends."""
+        if process := self._runners.pop(node, None):
+            process.close()
+        if child := self._started.pop(node, None):
+            # Asked again at each look, so that none stays a zombie.
+            self._ending = [*(each for each in self._ending if each.poll() is None), child]
+
+    # Tasks
+
+    def runs(self, name: str) -> bool:
+        """Say whether this task is running."""
+        return name in self._tasks
+
+    def running(self) -> list[str]:
+        """Return the tasks that run."""
+        return list(self._tasks)
+
+    def start(self, name: str, spec: Mapping[str, Any], seconds: float) -> None:
+        """Start a task."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path(name))
+        path = self._path(name, ".spec")
+        atomic.replace(path, json.dumps({**spec, "out": self._path(name)}).encode())
+        process = spawn.start_own(
+            "guardian.task",
+            path,
+            self._path(name),
+            log=self._path(name, ".log"),
+            cwd="/",
+            env=self._environ,
+        )
+        if owner := owner_of(process.pid):
+            atomic.replace(self._path(name, _OWNER), json.dumps(owner.as_json()).encode())
+        deadline = self._clock.monotonic() + seconds
+        self._tasks[name] = _Task(process, deadline, _pidfd(process.pid))
+
+    def results(self) -> list[Result]:
+        """Return what was answered by now; each is kept until `consume`."""
+        found = []
+        for entry in sorted(os.listdir(self._layout.tasks)):
+            if entry.endswith(".json"):
+                name = entry.removesuffix(".json")
+                found.append(Result(name, _read(self._path(name))))
+        answered = {each.name for each in found}
+        for name, task in list(self._tasks.items()):
+            late = self._clock.monotonic() > task.deadline
+            if name not in answered and (late or task.process.poll() is not None):
+                # It may have answered between the listing and its end.
+                if not late and os.path.exists(self._path(name)):
+                    found.append(Result(name, _read(self._path(name))))
+                else:
+                    found.append(Result(name, None))
+        return found
+
+    def consume(self, name: str) -> None:
+        """Put an answer away, and whoever gave it; to be called when what it caused is durable."""
+        self.end(name)
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(self._path(name), self._path(name, ".done"))
+
+    def end(self, name: str) -> None:
+        """End a task, with what it started."""
+        task = self._tasks.pop(name, None)
+        if task is not None:
+            _end(task)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path(name, _OWNER))
+
+    def end_all(self) -> None:
+        """End every task; Runners are left alone."""
+        for name in list(self._tasks):
+            self.end(name)
+
+    # Waiting
+
+    def fds(self) -> tuple[int, ...]:
+        """Return descriptors that become readable when a child ends."""
+        tasks = [each.fd for each in self._tasks.values() if each.fd >= 0]
+        runners = [fd for each in self._runners.values() for fd in each.fds()]
+        return (*tasks, *runners)
+
+    def seconds_left(self) -> float | None:
+        """Return how long until a task is late."""
+        now = self._clock.monotonic()
+        return min((each.deadline - now for each in self._tasks.values()), default=None)
+
+    def _path(self, name: str, ending: str = ".json") -> str:
+        return os.path.join(self._layout.tasks, f"{escape(name)}{ending}")
+
+    def _sweep(self) -> None:
+        """End the tasks of a Guardian before us."""
+        for entry in os.listdir(self._layout.tasks):
+            if not entry.endswith(_OWNER):
+                continue
+            path = os.path.join(self._layout.tasks, entry)
+            process = Process(_recorded(path))
+            for number in (posix_signals.SIGTERM, posix_signals.SIGKILL):
+                if process.owner is not None and process.alive is True:
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.killpg(process.owner.pid, number)
+                if process.wait(_GRACE_SECONDS):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(path)
+                    break
+            process.close()
+
+
+def _end(task: _Task) -> None:
+    if task.fd >= 0:
+        os.close(task.fd)
+    for number in (posix_signals.SIGTERM, posix_signals.SIGKILL):
+        if task.process.poll() is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(task.process.pid, number)
+        with contextlib.suppress(spawn.TimeoutExpired):
+            task.process.wait(_GRACE_SECONDS)
+
+
+def _read(path: str) -> Mapping[str, Any] | None:
+    with atomic.storage_errors("read an answer", path), open(path, "rb") as file:
+        data = file.read(_MOST_BYTES)
+    try:
+        said = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return said if isinstance(said, dict) else None
+
+
+def _recorded(path: str) -> Owner | None:
+    try:
+        with open(path, "rb") as file:
+            return Owner.from_json(json.loads(file.read(_MOST_RECORD)))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _pidfd(pid: int) -> int:
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):  # elsewhere the slow listing finds its end
+        return -1

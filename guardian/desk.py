@@ -1,0 +1,89 @@
+"""The files of a run that follow from its story: assignments, the view, and the last report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import final
+
+from attractor.pipeline.graph import NodeId
+from attractor.run import assignment, report, watched
+from attractor.run.layout import RunLayout
+from attractor.run.locate import Found, read_object
+from attractor.run.states import NodeState
+from guardian.core import Core
+from guardian.view import View
+from signals import atomic
+from signals.clock import Clock
+from signals.sign import read_key
+
+
+@final
+class Paper:
+    """One run's files."""
+
+    def __init__(
+        self, layout: RunLayout, run_id: str, make_mailbox: Callable[[str], None], clock: Clock
+    ) -> None:
+        self._layout = layout
+        self._run_id = run_id
+        self._make_mailbox = make_mailbox
+        self._clock = clock
+        self._view = View(layout.dot)
+        self._assigned: dict[str, int] = {}
+
+    def assign(self, core: Core, node: str, attempt: int) -> None:
+        """Write what the Runner of an attempt is told, unless it was written."""
+        if self._assigned.get(node) == attempt:
+            return
+        path = self._layout.assignment(node)
+        if read_object(path).get("attempt") != attempt:
+            given = core.story.attempt(node, attempt)
+            terms = core.terms[node].assignment
+            assert given is not None
+            assert terms is not None
+            made = replace(
+                terms,
+                attempt=attempt,
+                base_commit=given.base,
+                feedback=given.feedback,
+                base_url=core.request.base_url,
+                hidden=_hidden(core),
+            )
+            with atomic.storage_errors("make", self._layout.node(node)):
+                os.makedirs(self._layout.node(node), mode=0o700, exist_ok=True)
+            self._make_mailbox(node)
+            atomic.replace(path, assignment.dump(made))
+        self._assigned[node] = attempt
+
+    def show(self, statuses: Mapping[NodeId, NodeState]) -> None:
+        """Show the statuses in the run's own DOT file."""
+        self._view.show(statuses)
+
+    def end_session(self, node: str) -> None:
+        """End the session of a Runner that cannot be kept alive."""
+        found = Found(self._layout, node, read_key(self._layout.key), self._run_id, node)
+        reached = watched.session(found)
+        if reached is not None:
+            watched.end_session(reached, self._clock)
+
+    def conclude(self, core: Core) -> None:
+        """Write the result of the run, once."""
+        if not os.path.exists(self._layout.final):
+            now = core.iso(core.now)
+            report.write(self._layout, report.final(core.story, core.graph, now))
+
+    def reopen(self) -> None:
+        """Take away the result of a run that goes on."""
+        for path in (self._layout.final, self._layout.success):
+            try:
+                os.unlink(path)
+            except FileNotFoundError:
+                continue
+
+
+def _hidden(core: Core) -> tuple[str, ...]:
+    """Return the folder of the rubric, where there is one; what is not there cannot be hidden."""
+    folder = str((core.story.rubric or {}).get("folder") or "")
+    return (folder,) if folder and os.path.isdir(folder) else ()

@@ -1,0 +1,67 @@
+"""How an attempt ends without success: once, with what follows from it. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from attractor.run.states import NodeEvent, NodeState
+from attractor.run.story import StoryEvent
+from guardian.core import Core
+from guardian.roles import Role
+
+_MOST_FREE: Final = 10
+_MOST_REASON: Final = 1_000
+
+
+def fail(
+    core: Core,
+    name: str,
+    reason: str,
+    *,
+    told: bool = True,
+    free: bool = False,
+    final: bool = False,
+    **more: Any,
+) -> None:
+    """End the present attempt of a node; whether another follows is told by its outcome.
+
+    `told` says that its Runner is there, and is to end the session. A `free` one is not charged.
+    """
+    node, terms = core.story.node(name), core.terms[name]
+    current = core.attempt(name)
+    uncharged = sum(each.free for each in node.attempts)
+    last = uncharged >= _MOST_FREE if free else node.charged >= terms.limits.max_attempts
+    over = final or last
+    reason = reason[:_MOST_REASON]
+    data: dict[str, Any] = {"attempt": current.number, "reason": reason, **more}
+    if terms.role is not Role.WORK or current.closed:
+        data["closed"] = True
+    elif told:
+        data["orders"] = [core.order(name, "KILL_ORCHESTRATOR", reason=reason)]
+    if free:
+        data["free"] = True
+    if over:
+        data.setdefault("outcome", "fail")
+        if terms.role is Role.WORK:
+            data["notices"] = [core.escalation(f"node {name} has failed: {reason}")]
+    if dropped := [each.id for each in core.tasks(name) if each.id != more.get("task")]:
+        data["dropped"] = dropped
+    core.move(name, NodeEvent.FAILED, **data)
+
+
+def lost(core: Core, name: str, why: str) -> None:
+    """Give up an attempt whose Runner cannot be kept alive; its session was ended."""
+    if core.story.state(name) is NodeState.ACTIVE:
+        fail(core, name, why, told=False, free=True, closed=True)
+        return
+    # What was handed in is judged all the same.
+    said = {"node": name, "attempt": core.attempt(name).number, "why": why}
+    core.add(StoryEvent.ATTEMPT_CLOSED, said)
+
+
+def give_again(core: Core) -> None:
+    """Give each node that has failed for good another chance, as a person asks who resumes."""
+    for name in core.terms:
+        node = core.story.node(name)
+        if core.story.state(name) is NodeState.FAILED and node.attempts and name not in core.again:
+            core.move(name, NodeEvent.REQUEUED, reason="resumed")

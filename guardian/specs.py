@@ -1,0 +1,143 @@
+"""What each task is told: computed from the story, so that a task begun twice is told the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from attractor.run.branch import integration_branch
+from attractor.run.story import Task
+from guardian.core import Core
+
+_SLACK_SECONDS: Final = 120.0
+_SCENARIOS: Final = 200
+_PREVIOUS: Final = 3
+_RUBRIC_SECONDS: Final = 3_600.0
+_MERGE_SECONDS: Final = 600.0
+_BOOKS_SECONDS: Final = 120.0
+_TOOL_SECONDS: Final = 120.0
+
+
+def spec(core: Core, task: Task) -> dict[str, Any]:
+    """Return the words for one task."""
+    said = {
+        "kind": task.kind,
+        "task": task.id,
+        "request": core.request.as_json(),
+        "node": task.node,
+        "attempt": task.attempt,
+    }
+    return {**said, **KINDS[task.kind](core, task)}
+
+
+def seconds(core: Core, task: Task) -> float:
+    """Return after how long a task is given up: later than it would give up itself."""
+    if not task.node:
+        return _RUBRIC_SECONDS if task.kind == "rubric" else _BOOKS_SECONDS
+    limits = core.terms[task.node].limits
+    match task.kind:
+        case "validate":
+            # Checks, and each scenario twice.
+            asked = 2 * _SCENARIOS * limits.ask_timeout
+            return limits.check_timeout + asked + _SLACK_SECONDS
+        case "merge":
+            return limits.check_timeout + _MERGE_SECONDS
+        case "tool":
+            return _timeout(core, task.node) + _SLACK_SECONDS
+        case _:
+            return limits.ask_timeout + _SLACK_SECONDS
+
+
+def _timeout(core: Core, node: str) -> float:
+    from attractor.run.limits import number
+
+    given = core.node(node).attrs.get("timeout", "").strip()
+    return float(number("check_timeout", given)) if given else _TOOL_SECONDS
+
+
+def _rubric(core: Core, task: Task) -> dict[str, Any]:
+    del task
+    return {"graph": core.request.layout.dot}
+
+
+def _validate(core: Core, task: Task) -> dict[str, Any]:
+    terms, node, rubric = core.terms[task.node], core.node(task.node), core.story.rubric or {}
+    made = terms.assignment
+    story = core.story.node(task.node)
+    return {
+        "commit": task.about["commit"],
+        "round": task.about["round"],
+        "number": len(story.verdicts) + 1,
+        "features": rubric.get("scope", {}).get(task.node, []),
+        "acceptance": rubric.get("acceptance", {}).get(task.node, ""),
+        "rubric": {key: rubric[key] for key in ("folder", "files")} if rubric else None,
+        "checks": list(terms.checks),
+        "target_dir": made.target_dir if made else core.request.target_dir,
+        "label": node.attrs.get("label", ""),
+        "prompt": node.attrs.get("prompt", ""),
+        "model": terms.model,
+        "previous": story.verdicts[-_PREVIOUS:],
+        "gate": made is None,
+        "timeout": terms.limits.check_timeout,
+        "ask_timeout": terms.limits.ask_timeout,
+    }
+
+
+def _merge(core: Core, task: Task) -> dict[str, Any]:
+    terms, node = core.terms[task.node], core.node(task.node)
+    label = node.attrs.get("label") or task.node
+    made = terms.assignment
+    return {
+        "commit": task.about["commit"],
+        "head": task.about["head"],
+        "branch": integration_branch(core.request.run_id),
+        "base_commit": core.request.base_commit,
+        "checks": list(terms.checks),
+        "target_dir": made.target_dir if made else core.request.target_dir,
+        "label": label,
+        "message": f"Merge {task.node} (attempt {task.attempt}): {label}",
+        "timeout": terms.limits.check_timeout,
+    }
+
+
+def _tool(core: Core, task: Task) -> dict[str, Any]:
+    attrs = core.node(task.node).attrs
+    return {
+        "command": attrs.get("command") or attrs.get("tool_command", ""),
+        "timeout": _timeout(core, task.node),
+        "head": task.about["head"],
+        "branch": integration_branch(core.request.run_id),
+        "target_dir": attrs.get("target_dir") or core.request.target_dir,
+    }
+
+
+def _answer(core: Core, task: Task) -> dict[str, Any]:
+    terms = core.terms[task.node]
+    return {
+        "question": task.about.get("question", ""),
+        "options": task.about.get("options"),
+        "about": _told(core, task.node),
+        "model": terms.model,
+        "ask_timeout": terms.limits.ask_timeout,
+    }
+
+
+def _told(core: Core, name: str) -> str:
+    node = core.node(name)
+    keys = ("label", "prompt", "acceptance", "files", "target_dir")
+    lines = [f"{key}: {node.attrs[key]}" for key in keys if node.attrs.get(key)]
+    return "\n".join([f"node: {name}", *lines])
+
+
+def _books(core: Core, task: Task) -> dict[str, Any]:
+    return {"graph": core.request.layout.dot, "result": task.about.get("result", "")}
+
+
+KINDS: Final[Mapping[str, Callable[[Core, Task], dict[str, Any]]]] = {
+    "answer": _answer,
+    "books": _books,
+    "merge": _merge,
+    "rubric": _rubric,
+    "tool": _tool,
+    "validate": _validate,
+}

@@ -1,0 +1,303 @@
+"""Merging: one commit, tested after it is made; conflicts and red checks go back; nothing else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attractor.git import repository
+from attractor.run.layout import run_layout
+from guardian.tasks import merge
+from signals.clock import SystemClock
+
+BRANCH = "attractor/r/integration"
+
+
+def git(*words: str, cwd: Path) -> str:
+    done = subprocess.run(["git", *words], cwd=cwd, capture_output=True, timeout=30, check=True)
+    return done.stdout.decode().rstrip("\n")
+
+
+class Work:
+    """A project in which nodes have committed on branches of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.project = folder
+        (folder / "src").mkdir(parents=True)
+        git("init", "-q", "-b", "main", cwd=folder)
+        self.base = self.commit("base", {"src/a.txt": "1\n2\n3\n4\n5\n"}, "")
+        git("reset", "-q", "--hard", self.base, cwd=folder)
+        (folder / "src" / "a.txt").write_text("the person is at work\n")
+
+    def commit(self, subject: str, files: dict[str, str], parent: str) -> str:
+        """Make a commit without touching the checkout."""
+        index = f"{self.project}/.git/made-index"
+        env = {**os.environ, "GIT_INDEX_FILE": index}
+
+        def say(*words: str, data: str = "") -> str:
+            argv = ["git", *words]
+            done = subprocess.run(
+                argv, cwd=self.project, env=env, input=data.encode(), capture_output=True,
+                check=True, timeout=30,
+            )  # fmt: skip
+            return done.stdout.decode().strip()
+
+        if parent:
+            say("read-tree", parent)
+        for name, text in files.items():
+            blob = say("hash-object", "-w", "--stdin", data=text)
+            say("update-index", "--add", "--cacheinfo", f"100644,{blob},{name}")
+        tree = say("write-tree")
+        os.unlink(index)
+        parents = ("-p", parent) if parent else ()
+        return say("commit-tree", tree, *parents, "-m", subject)
+
+    def spec(self, commit: str, head: str = "", **said: Any) -> dict[str, Any]:
+        request = {
+            "project": str(self.project),
+            "run_id": "r",
+            "run_root": run_layout(str(self.project), "r").root,
+        }
+        spec = {
+            "request": request,
+            "node": "impl",
+            "attempt": 2,
+            "commit": commit,
+            "branch": BRANCH,
+            "head": head,
+            "base_commit": self.base,
+            "checks": [],
+            "target_dir": "",
+            "label": "Implement it",
+            "message": "",
+        }
+        return {**spec, **said}
+
+    def merge(self, commit: str, head: str = "", **said: Any) -> dict[str, Any]:
+        answer = merge.run(self.spec(commit, head, **said), SystemClock())
+        assert not list(Path(run_layout(str(self.project), "r").trees).glob("*"))
+        return answer
+
+    @property
+    def head(self) -> str:
+        return git(
+            "for-each-ref", "--format=%(objectname)", f"refs/heads/{BRANCH}", cwd=self.project
+        )
+
+    def file(self, name: str) -> str:
+        return git("show", f"{BRANCH}:{name}", cwd=self.project)
+
+    def state(self) -> list[object]:
+        """The person's checkout, and all of the repository but objects and our branch."""
+        return [
+            (str(path), path.read_bytes(), path.stat().st_mtime_ns)
+            for path in sorted(self.project.rglob("*"))
+            if path.is_file() and not {"objects", "attractor"} & set(path.parts)
+        ]
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Work:
+    (tmp_path / "home").mkdir()
+    settings = "[user]\nname = A Person\nemail = p@example.org\n[commit]\ngpgSign = true\n"
+    settings += "[merge]\nff = only\nconflictStyle = diff3\n[author]\nname = Somebody\n"
+    (tmp_path / "home" / ".gitconfig").write_text(settings)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    return Work(tmp_path / "project")
+
+
+def test_the_first_merge_makes_the_branch_and_is_a_merge_commit_that_names_the_node(
+    work: Work,
+) -> None:
+    commit = work.commit("work", {"new.txt": "new\n"}, work.base)
+    before = work.state()
+    answer = work.merge(commit, message="Score 0.9")
+    assert answer == {"status": "merged", "commit": work.head, "feedback": ""}
+    said = git("log", "-1", "--format=%P%n%an <%ae> %cn <%ce>%n%B", work.head, cwd=work.project)
+    ours = "Attractor <attractor@localhost>"
+    assert said.strip().split("\n") == [
+        f"{work.base} {commit}",
+        f"{ours} {ours}",
+        *("Merge impl, attempt 2, of run r", "", "Implement it", "", "Score 0.9"),
+    ]
+    assert work.file("new.txt") == "new"
+    assert work.state() == before
+
+
+def test_a_later_merge_holds_what_both_have_done(work: Work) -> None:
+    one = work.commit("one", {"src/a.txt": "one\n2\n3\n4\n5\n"}, work.base)
+    two = work.commit("two", {"src/a.txt": "1\n2\n3\n4\ntwo\n"}, work.base)
+    head = work.merge(one)["commit"]
+    answer = work.merge(two, head)
+    assert answer["status"] == "merged"
+    assert work.file("src/a.txt") == "one\n2\n3\n4\ntwo"
+    assert git("log", "-1", "--format=%P", work.head, cwd=work.project) == f"{head} {two}"
+
+
+def test_what_is_contained_already_is_merged_and_nothing_moves(work: Work) -> None:
+    commit = work.commit("work", {"new.txt": "new\n"}, work.base)
+    head = work.merge(commit)["commit"]
+    for again in (work.spec(commit), work.spec(commit, head), work.spec(commit, work.base)):
+        assert merge.run(again, SystemClock()) == {
+            "status": "merged",
+            "commit": head,
+            "feedback": "",
+        }
+    assert work.head == head
+
+
+def test_a_node_that_has_done_nothing_lets_the_branch_stand_at_the_base(work: Work) -> None:
+    assert work.merge(work.base)["commit"] == work.base
+    assert work.head == work.base
+
+
+def test_a_conflict_goes_back_with_its_files_and_a_commit_that_a_session_can_reach(
+    work: Work,
+) -> None:
+    one = work.commit("one", {"src/a.txt": "one\n", "b": "x"}, work.base)
+    two = work.commit("two", {"src/a.txt": "two\n", "c": "y"}, work.base)
+    head = work.merge(one)["commit"]
+    answer = work.merge(two, head)
+    assert (answer["status"], answer["files"]) == ("conflict", ["src/a.txt"])
+    assert "- 'src/a.txt'" in answer["feedback"]
+    assert f"git merge {head}\n" in answer["feedback"]
+    assert BRANCH in answer["feedback"]
+    assert work.head == head
+
+
+def test_many_conflicts_are_counted_and_a_strange_name_stays_on_its_line(work: Work) -> None:
+    names = [f"f{number:02}" for number in range(24)] + ["a\nb\x1b[2J"]
+    one = work.commit("one", dict.fromkeys(names, "one"), work.base)
+    two = work.commit("two", dict.fromkeys(names, "two"), work.base)
+    answer = work.merge(two, work.merge(one)["commit"])
+    assert len(answer["files"]) == 25
+    assert "- and 5 more\n" in answer["feedback"]
+    assert "\x1b" not in answer["feedback"]
+    assert "- 'a\\nb" in answer["feedback"]
+
+
+def test_a_merge_whose_checks_are_red_goes_back_with_the_end_of_what_they_said(work: Work) -> None:
+    one = work.commit("one", {"one": "1"}, work.base)
+    two = work.commit("two", {"two": "2"}, work.base)
+    check = "test ! -e one -o ! -e two || { echo both are there; exit 3; }"
+    head = work.merge(one, checks=[check])["commit"]
+    answer = work.merge(two, head, checks=[check])
+    assert (answer["status"], answer["commit"], answer["checks"]["exit"]) == ("red", head, 3)
+    assert "both are there" in answer["feedback"]
+    assert check in answer["feedback"]
+    assert f"git merge {head}" in answer["feedback"]
+    assert work.head == head
+
+
+def test_checks_that_could_not_be_run_are_an_error_and_the_branch_stays(work: Work) -> None:
+    commit = work.commit("work", {"new.txt": "new\n"}, work.base)
+    answer = work.merge(commit, checks=["true"], target_dir="gone")
+    assert answer["status"] == "error"
+    assert "could not be run" in answer["error"]
+    assert work.head == ""
+
+
+def test_a_check_that_commits_in_the_tree_changes_nothing_of_what_is_merged(work: Work) -> None:
+    commit = work.commit("work", {"new.txt": "new\n"}, work.base)
+    check = "git -c user.name=x -c user.email=x commit --allow-empty -qm sneaked; echo y > z"
+    answer = work.merge(commit, checks=[f"{check}; git add z; true"])
+    assert answer["status"] == "merged"
+    assert git("log", "-1", "--format=%P", work.head, cwd=work.project) == f"{work.base} {commit}"
+    assert git("ls-tree", "--name-only", work.head, cwd=work.project) == "new.txt\nsrc"
+
+
+def test_a_branch_that_somebody_else_moved_is_an_error_that_says_so(work: Work) -> None:
+    one = work.commit("one", {"one": "1"}, work.base)
+    theirs = work.commit("theirs", {"theirs": "1"}, work.base)
+    head = work.merge(one)["commit"]
+    git("branch", "-f", BRANCH, theirs, cwd=work.project)
+    answer = work.merge(work.commit("two", {"two": "2"}, work.base), head)
+    assert answer["status"] == "error"
+    assert f"somebody else moved the integration branch {BRANCH} to {theirs:.12}" in answer["error"]
+    assert work.head == theirs
+
+
+def test_a_branch_that_is_moved_while_we_merge_is_an_error_and_stays_where_it_is(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = work.commit("one", {"one": "1"}, work.base)
+    theirs = work.commit("theirs", {"theirs": "1"}, work.base)
+
+    def move(*_: object) -> dict[str, Any]:
+        git("branch", "-f", BRANCH, theirs, cwd=work.project)
+        return {"status": "green"}
+
+    monkeypatch.setattr(merge, "run_checks", move)
+    answer = work.merge(commit)
+    assert answer["status"] == "error"
+    assert "somebody else moved" in answer["error"]
+    assert work.head == theirs
+
+
+def test_a_branch_that_somebody_removed_is_an_error_that_says_how_to_have_it_again(
+    work: Work,
+) -> None:
+    head = work.merge(work.commit("one", {"one": "1"}, work.base))["commit"]
+    git("branch", "-D", BRANCH, cwd=work.project)
+    answer = work.merge(work.commit("two", {"two": "2"}, work.base), head)
+    assert answer["status"] == "error"
+    assert f"git branch {BRANCH} {head}" in answer["error"]
+    assert work.head == ""
+
+
+def test_a_branch_that_is_checked_out_somewhere_is_an_error_with_the_place(
+    work: Work, tmp_path: Path
+) -> None:
+    head = work.merge(work.commit("one", {"one": "1"}, work.base))["commit"]
+    place = tmp_path / "theirs"
+    git("worktree", "add", "-q", str(place), BRANCH, cwd=work.project)
+    answer = work.merge(work.commit("two", {"two": "2"}, work.base), head)
+    assert answer["status"] == "error"
+    assert f"is checked out at {place}" in answer["error"]
+    assert work.head == head
+
+
+def test_no_hook_and_no_editor_of_the_person_runs(
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hooks = work.project / ".git" / "hooks"
+    hooks.mkdir(exist_ok=True)
+    program = f"#!/bin/sh\ntouch {tmp_path}/ran\nexit 1\n"
+    for name in ("pre-merge-commit", "commit-msg", "prepare-commit-msg", "post-merge", "editor",
+                 "reference-transaction", "post-checkout"):  # fmt: skip
+        (hooks / name).write_text(program)
+        (hooks / name).chmod(0o755)
+    monkeypatch.setenv("GIT_EDITOR", str(hooks / "editor"))
+    git("config", "core.editor", str(hooks / "editor"), cwd=work.project)
+    assert work.merge(work.commit("one", {"one": "1"}, work.base))["status"] == "merged"
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_commit_or_a_base_that_is_not_there_is_an_error(work: Work) -> None:
+    assert "there is no commit 'gone' to merge" in work.merge("gone")["error"]
+    answer = work.merge(work.base, base_commit="gone")
+    assert "there is no commit 'gone' to start from" in answer["error"]
+    assert work.head == ""
+
+
+def test_histories_without_a_common_commit_are_an_error_and_no_conflict(work: Work) -> None:
+    answer = work.merge(work.commit("stranger", {"x": "y"}, ""))
+    assert answer["status"] == "error"
+    assert "unrelated histories" in answer["error"]
+
+
+def test_a_merge_killed_after_the_branch_was_moved_is_found_done(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = work.commit("one", {"one": "1"}, work.base)
+    head = work.merge(commit)["commit"]
+    two = work.commit("two", {"two": "2"}, work.base)
+    spec = work.spec(two, head)
+    done = merge.run(spec, SystemClock())
+    monkeypatch.setattr(merge.trees, "opened", None)  # nothing is merged a second time
+    assert merge.run(spec, SystemClock()) == done
+    assert repository(str(work.project)).branch(BRANCH) == done["commit"]
