@@ -67,7 +67,7 @@ def _validate(core: Core, task: Task) -> dict[str, Any]:
     return {
         "commit": task.about["commit"],
         "round": task.about["round"],
-        "number": len(story.verdicts) + 1,
+        "number": 1 + sum(each.get("outcome") != "investigate" for each in story.verdicts),
         "features": rubric.get("scope", {}).get(task.node, []),
         "acceptance": rubric.get("acceptance", {}).get(task.node, ""),
         "rubric": {key: rubric[key] for key in ("folder", "files")} if rubric else None,

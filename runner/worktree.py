@@ -24,7 +24,7 @@ from attractor.run.assignment import Assignment
 from attractor.run.branch import taken
 from attractor.run.hide import hide_ours
 from runner import refs
-from runner.git import Worktree, alone, facts, opened
+from runner.git import TreeFacts, Worktree, alone, facts, opened
 from runner.include import copy_included
 from runner.marks import marks, renewed, text_of
 from runner.registered import places, register
@@ -188,11 +188,31 @@ def _fit_for_new_attempt(assignment: Assignment, project: Git, worktree: Worktre
         fix = f"git -C {worktree.path} switch {worktree.branch}"
         raise InputError(f"{there} is checked out here", where=worktree.path, fix=fix)
     base = project.commit(assignment.base_commit)
-    now, _ = refs.published(worktree, worktree.seen(project.lock))
+    git = worktree.seen(project.lock)
+    now, _ = refs.published(worktree, git)
+    forward = head.startswith("ref: ") and base and now and not project.holds(now, base)
+    if forward and project.holds(base, now):
+        # Its work was merged, and more with it: it goes on from there.
+        now = _forward(project, worktree, facts(worktree, git), now, base)
     if not base or not now or not project.holds(now, base):
         problem = f"the node's branch does not hold {assignment.base_commit:.12}"
         fix = f"git -C {worktree.path} merge {assignment.base_commit:.12}"
         raise InputError(problem, where=worktree.path, fix=fix)
+
+
+def _forward(project: Git, worktree: Worktree, found: TreeFacts, now: str, base: str) -> str:
+    """Move files and branch on to a commit that holds the branch's own; return where it stands."""
+    if found.tampered:
+        fix = "look at it, and save what is worth keeping"
+        raise InputError(found.tampered, where=worktree.path, fix=fix)
+    tree = Git(worktree.admin, worktree.common, worktree.path, project.lock, _FILL_SECONDS)
+    _remove_lock(os.path.join(worktree.admin, "index"))
+    # Files that were changed and not committed stay; where that cannot be, git refuses.
+    tree.ask("read-tree", "-m", "-u", now, base)
+    ref = f"refs/heads/{worktree.branch}"
+    _remove_lock(os.path.join(worktree.common, ref))
+    project.ask("update-ref", "-m", "attractor: goes on from what was merged", ref, base, now)
+    return base
 
 
 def remove(worktree: Worktree, merged_into: str, clock: Clock) -> None:

@@ -32,9 +32,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "rehearse": ("rehearse", "rehearse", "Serve a scripted model for the real Claude Code."),
     "render": ("render", "render", "Draw a pipeline as SVG, in the colours of its states."),
     "rubric": ("rubric", "rubric", "Write, check, show and seal what work is judged by."),
+    "resume": ("resume", "resume", "Let a run go on, and watch it."),
+    "run": ("run", "run", "Carry out a pipeline, and watch it."),
     "signal": ("signal", "signal", "Send, list, read, await and follow signals."),
     "status": ("status", "status", "Show the states of a pipeline's nodes."),
-    "stop": ("stop", "stop", "End the session of a node and its Runner."),
+    "stop": ("stop", "stop", "End a run, or the session of one node and its Runner."),
     "transition": ("transition", "transition", "Move a node to another state, on the record."),
     "validate": ("lint", "lint", "The same as lint."),
 }

@@ -1,18 +1,20 @@
 """What a scripted model remembers beyond the conversation: what went wrong, and whose turn it was.
 
 A scripted failure happens so often for a session, and some turns are for few sessions. Each change
-is a note; the server keeps it with the request that caused it, before the answer is given. Recalled
+is a note; the server logs it with the request that caused it, before the answer is given. Recalled
 in their order, the notes make the same memory again, as long as the script is the same. Not thread
 safe: the caller holds a lock.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
-from typing import Any, Final, NamedTuple, final
+from typing import Final, NamedTuple, final
 
+from attractor.errors import StorageError
 from attractor.rehearsal.headers import Asker
 from attractor.rehearsal.turn import NodeScript, Roles, Script, ToolCall, Trouble, Turn, due
 
@@ -68,12 +70,31 @@ class Memory:
             self._note(who, (_GIVEN, number, _digest(news[-1])), notes)
         return Due(turn, None, tuple(notes))
 
-    def recall(self, who: Who, notes: Sequence[Any]) -> None:
-        """Take in what was kept; what is no note is passed by."""
-        for note in notes:
-            match note:
-                case [str(kind), int(number), int(what) | str(what)]:
-                    self._apply(who, (kind, number, what))
+    def recall(self, log: str) -> int:
+        """Take in the notes of a log, and return how many lines it has; others' are passed by."""
+        lines = 0
+        try:
+            with open(log, "rb") as file:
+                for line in file:
+                    self._recall(line)
+                    lines += 1
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            fix = "choose another file for the log"
+            problem = f"cannot be read: {error.strerror}"
+            raise StorageError(problem, where=log, fix=fix) from error
+        return lines
+
+    def _recall(self, line: bytes) -> None:
+        try:
+            entry = json.loads(line)
+            asker = Asker(entry["role"], entry["run"], entry["node"], entry["attempt"])
+            who = Who(asker, entry["session"], entry["agent"])
+            for kind, number, what in entry["notes"]:
+                self._apply(who, (kind, number, what))
+        except (ValueError, RecursionError, LookupError, TypeError):
+            return  # a line that was cut off, or of another version
 
     def _note(self, who: Who, note: Note, notes: list[Note]) -> None:
         self._apply(who, note)

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from typing import Final
 
 from attractor.git import repository
 from attractor.pipeline.graph import Graph, Node
+from attractor.rubric import prd
 from attractor.run.assign import worked_on
 from attractor.spawn import run_tool
 from signals.atomic import storage_errors
 
 _GIT_SECONDS: Final = 60.0
 _DESIGNS: Final = ("sd_path", "solution_design")
+# What tests leave behind: a worktree with that in it would not be clean.
+_IGNORED: Final = "__pycache__/\n.pytest_cache/\nnode_modules/\ntarget/\n"
 _NAME: Final = "Rehearsal"
 _MAIL: Final = "rehearsal@localhost"
 _RUBRIC: Final = """\
@@ -30,13 +34,35 @@ features:
 """
 
 
-def make_project(folder: str, pipeline: str, text: str, graph: Graph) -> str:
-    """Make a repository in this folder with one commit, and return its real path."""
+def rehearsal_project(run_id: str, environ: Mapping[str, str]) -> str:
+    """Return the folder of the repository that a run is rehearsed in; it need not be there."""
+    return os.path.join(rehearsals(environ), run_id, "project")
+
+
+def rehearsals(environ: Mapping[str, str]) -> str:
+    """Return the folder of all rehearsed runs that have a repository of their own."""
+    data = environ.get("XDG_DATA_HOME", "")
+    if not os.path.isabs(data):  # which the specification says to ignore
+        home = environ.get("HOME") or os.path.expanduser("~")
+        data = os.path.join(home, ".local", "share")
+    return os.path.join(data, "attractor", "rehearsals")
+
+
+def make_project(folder: str, pipeline: str, text: str, graph: Graph, *, given: str = "") -> str:
+    """Make a repository in this folder with one commit, and return its real path.
+
+    `given` is the document of the requirements, where it is not the one beside the pipeline.
+    """
     with storage_errors("make a project", folder):
         os.makedirs(folder)
         folder = os.path.realpath(folder)
         _write(os.path.join(folder, "pipelines", os.path.basename(pipeline)), text)
         _write(os.path.join(folder, "README.md"), "A project that is only rehearsed in.\n")
+        _write(os.path.join(folder, ".gitignore"), _IGNORED)
+        document = prd.find(prd.name_of(graph, given), pipeline, "", given)
+        if document:
+            name = os.path.basename(document)
+            _copy(document, os.path.join(folder, "pipelines", "prd", name))
         for node in graph.nodes.values():
             _take_along(node, graph, os.path.dirname(os.path.abspath(pipeline)), folder)
     run_tool(["git", "init", "-q", "-b", "main", folder], timeout_seconds=_GIT_SECONDS)
@@ -71,12 +97,16 @@ def _take_along(node: Node, graph: Graph, start: str, folder: str) -> None:
         found = _upward(start, name) if name else None
         goal = os.path.normpath(os.path.join(folder, name))
         if found and goal.startswith(folder + os.sep):
-            os.makedirs(os.path.dirname(goal), exist_ok=True)
-            shutil.copyfile(found, goal)
+            _copy(found, goal)
     target = node.attrs.get("target_dir") or graph.attrs.get("target_dir", "")
     goal = os.path.normpath(os.path.join(folder, target))
     if target and node.id in worked_on(graph) and goal.startswith(folder + os.sep):
         _write(os.path.join(goal, ".gitkeep"), "")
+
+
+def _copy(source: str, goal: str) -> None:
+    os.makedirs(os.path.dirname(goal), exist_ok=True)
+    shutil.copyfile(source, goal)
 
 
 def _upward(start: str, name: str) -> str | None:

@@ -26,14 +26,7 @@ from attractor.rehearsal.listener import LOOPBACK, Listener
 from attractor.rehearsal.memory import Due, Memory, Note, Who
 from attractor.rehearsal.reply import Reply
 from attractor.rehearsal.request import Request
-from attractor.rehearsal.turn import (
-    SUBAGENT,
-    Failure,
-    Hold,
-    Script,
-    Text,
-    Turn,
-)
+from attractor.rehearsal.turn import SUBAGENT, Failure, Hold, Script, Text, Turn
 from signals import atomic
 from signals.clock import Clock, SystemClock, iso
 
@@ -59,8 +52,8 @@ class ScriptedServer:
         self._changed = threading.Condition()
         self._requests: list[Request] = []
         self._memory = Memory(script)
-        # So that no two requests of a run have the same name.
-        self._ids = itertools.count(1 + (_recalled(log, self._memory) if log and again else 0))
+        # So that no two requests of a run have the same id.
+        self._ids = itertools.count(1 + (self._memory.recall(log) if log and again else 0))
         self._log_path = log or ""
         self._log = _opened(log, again=again) if log else -1
         try:
@@ -243,39 +236,16 @@ def _other(method: str, place: str, body: bytes, name: str) -> Reply:
     return reply.error(404, "", name)
 
 
-def _recalled(path: str, memory: Memory) -> int:
-    """Take in what is kept in a log, and return how many lines it has."""
-    lines = 0
-    try:
-        with open(path, "rb") as log:
-            for lines, line in enumerate(log, start=1):
-                entry = _object(line) or {}
-                notes = entry.get("notes")
-                if isinstance(notes, list) and notes:
-                    said = (str(entry.get(key, "")) for key in ("role", "run", "node"))
-                    attempt = entry.get("attempt")
-                    asker = Asker(*said, attempt if isinstance(attempt, int) else 0)
-                    who = Who(asker, str(entry.get("session", "")), str(entry.get("agent", "")))
-                    memory.recall(who, notes)
-    except FileNotFoundError:
-        return 0
-    except OSError as error:
-        raise _unusable(path, "read", error) from error
-    return lines
-
-
 def _opened(path: str, *, again: bool) -> int:
+    mode = os.O_RDWR if again else os.O_WRONLY
     try:
-        log = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        size = os.fstat(log).st_size if again else 0
-        if size and os.pread(log, 1, size - 1) != b"\n":
-            # Killed in the middle of a line, which ends here: the next one must be whole.
-            os.write(log, b"\n")
-        return log
+        log = os.open(path, mode | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise _unusable(path, "written", error) from error
-
-
-def _unusable(path: str, how: str, error: OSError) -> StorageError:
-    fix = "choose another file for the log"
-    return StorageError(f"cannot be {how}: {error.strerror}", where=path, fix=fix)
+        fix = "choose another file for the log"
+        raise StorageError(f"cannot be written: {error.strerror}", where=path, fix=fix) from error
+    size = os.fstat(log).st_size if again else 0
+    if size and os.pread(log, 1, size - 1) != b"\n":
+        # Its writer was killed in the middle of a line. The next one must begin anew.
+        with atomic.storage_errors("write the log", path):
+            atomic.write_all(log, b"\n")
+    return log

@@ -54,10 +54,12 @@ def commission(given: Commission, tell: Tell) -> None:
     with tempfile.TemporaryDirectory(prefix="attractor-rubric-") as made:
         private = os.path.realpath(made)
         folder = given.folder or os.path.join(private, "acceptance-tests", given.name)
+        # The scripted model reads no requirements, so it need not cover them.
+        prd = given.prd._replace(criteria=()) if given.rehearsed else given.prd
         order = Order(
             folder=folder,
             prd_id=given.name,
-            prd=given.prd,
+            prd=prd,
             graph=given.graph,
             session=f"attractor-rubric-write-{stamp(clock.wall_ns())}",
             tag=str(os.getpid()),
@@ -66,7 +68,7 @@ def commission(given: Commission, tell: Tell) -> None:
         with _environment(given, private) as env:
             done = write(order, lambda prompt: _ask(given, prompt, private, env), clock)
         if done.rubric is None:
-            raise _failure(done)
+            raise _failure(done, kept=bool(given.folder))
         where = scope(given.graph, done.rubric)
         used = sum((each.usage for each in done.answers), Usage()).as_json()
         tell(done.rubric, where, done.findings, used, bool(given.folder))
@@ -106,16 +108,17 @@ def _environment(given: Commission, private: str) -> Iterator[Mapping[str, str] 
         yield rehearsal_environment(server.base_url, home, home, asker=Asker(question.ROLE))
 
 
-def _failure(done: Writing) -> InputError | ToolError:
+def _failure(done: Writing, *, kept: bool) -> InputError | ToolError:
     last = done.answers[-1]
     if not last.ok:
         fix = "see that Claude Code works here: attractor doctor; then do the same again"
         return ToolError(f"the agent gave no rubric: {last.error}", fix=fix)
     fatal = [each for each in done.findings if each.fatal]
     problem = f"the agent wrote no rubric to judge by in {len(done.answers)} rounds"
+    by_hand = "correct one of these drafts by hand and name its folder, or make the PRD clearer"
     return InputError(
         f"{problem}; at last: {'; '.join(each.problem for each in fatal)}",
-        where=os.path.dirname(done.refused[0]),
-        fix="correct one of these drafts by hand and name its folder, or make the PRD clearer",
+        where=os.path.dirname(done.refused[0]) if kept else "",
+        fix=by_hand if kept else "make the PRD clearer",
         findings=[each.as_json() for each in fatal],
     )

@@ -57,9 +57,10 @@ class Following:
             self._observer.stop()
             self._observer.join(_JOIN_SECONDS)
 
-    def wait(self) -> None:
-        """Sleep until something changed, or for a while; then look, whatever woke you."""
-        self._changed.wait(_SLOW_SECONDS if self._observer is not None else _BLIND_SECONDS)
+    def wait(self, seconds: float = _SLOW_SECONDS) -> None:
+        """Sleep until something changed, or for so long; then look, whatever woke you."""
+        longest = seconds if self._observer is not None else min(seconds, _BLIND_SECONDS)
+        self._changed.wait(longest)
         # Before the caller looks: what is written while it does wakes it again.
         self._changed.clear()
 

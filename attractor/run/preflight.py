@@ -8,12 +8,10 @@ for which there is lint.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
 import tempfile
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, final
@@ -21,13 +19,13 @@ from typing import Any, Final, final
 from attractor import git, tools
 from attractor.errors import AttractorError, InputError, ToolError
 from attractor.git import Git
+from attractor.run import trust
 from attractor.run.assignment import Assignment
 from attractor.run.branch import taken
 from attractor.spawn import install_hint
 
 FREE_BYTES: Final = 1024 * 1024 * 1024
 _MOST_NAMED: Final = 5
-_MOST_STATE: Final = 256 * 1024 * 1024
 _STATUS: Final = (
     "status",
     "--porcelain=v1",
@@ -265,49 +263,22 @@ def _person(plan: Plan, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Look at the person's own configuration of Claude Code, which a real run uses."""
     if plan.rehearsed or not plan.agents & {"claude", "claude-headless"}:
         return
-    folder = environ.get("CLAUDE_CONFIG_DIR") or environ.get("HOME", "")
-    path = os.path.join(folder, ".claude.json")
-    state = _state(path)
-    if "claude" in plan.agents and not _is_trusted(plan.project, state):
+    path = trust.state_file(environ)
+    state = trust.read_state(path)
+    if "claude" in plan.agents and not trust.is_trusted(plan.project, state):
         problem = "Claude Code does not trust this folder yet, and would ask before it starts"
         fix = "attractor init --trust; or run `claude` here once and accept"
         yield Finding(problem, plan.project, fix)
-    if sys.platform != "darwin" and not _shows_login(state, environ):
+    if sys.platform != "darwin" and not shows_login(state, environ):
         fix = "run `claude` once and log in, or set ANTHROPIC_API_KEY"
         yield Finding("nothing shows that Claude Code is logged in", path, fix, fatal=False)
 
 
-def _state(path: str) -> dict[str, Any]:
-    try:
-        with open(path, "rb") as file:
-            state = json.loads(file.read(_MOST_STATE))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return state if isinstance(state, dict) else {}
-
-
-def _is_trusted(project: str, state: Mapping[str, Any]) -> bool:
-    projects = state.get("projects")
-    if not isinstance(projects, dict):
-        return False
-    roots = {project, os.path.realpath(project), _main_checkout(project)}
-    keys = roots | {unicodedata.normalize("NFC", root) for root in roots}
-    said = [projects.get(key) for key in keys]
-    return any(isinstance(one, dict) and one.get("hasTrustDialogAccepted") is True for one in said)
-
-
-def _main_checkout(project: str) -> str:
-    """Return the folder by which Claude Code remembers the trust of a linked worktree."""
-    try:
-        return os.path.dirname(git.repository(project).common)
-    except AttractorError:
-        return project
-
-
-def _shows_login(state: Mapping[str, Any], environ: Mapping[str, str]) -> bool:
+def shows_login(state: Mapping[str, Any], environ: Mapping[str, str]) -> bool:
+    """Say whether anything shows that Claude Code is logged in."""
     if state.get("oauthAccount") or any(environ.get(name) for name in _LOGINS):
         return True
     home = environ.get("CLAUDE_CONFIG_DIR") or os.path.join(environ.get("HOME", ""), ".claude")
     if os.path.exists(os.path.join(home, ".credentials.json")):
         return True
-    return bool(_state(os.path.join(home, "settings.json")).get("apiKeyHelper"))
+    return bool(trust.read_state(os.path.join(home, "settings.json")).get("apiKeyHelper"))

@@ -8,18 +8,21 @@ Guardian may be about to do something, so whoever acts on it looks twice.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple, final
 
 from attractor.pipeline.graph import Graph, NodeId
+from attractor.run.fold import RunEvent
+from attractor.run.journal import Entry
 from attractor.run.plan import Plan
 from attractor.run.states import RUNNING, NodeState
-from attractor.run.story import Attempt, Decision, NodeStory, Story
+from attractor.run.story import Attempt, Decision, NodeStory, Story, StoryEvent
 
 WAITING: Final = 3
 """The exit status when nothing moves until a person decides."""
+_MOST_WHAT: Final = 300
 _COUNTED: Final = ("input_tokens", "output_tokens", "cache_creation_tokens")
 _DOING: Final = {
     "rubric": "the rubric is being written",
@@ -40,6 +43,23 @@ class Live(NamedTuple):
     last: str = ""
     last_at: str = ""
     usage: Mapping[str, Any] = {}
+
+
+@final
+class News(NamedTuple):
+    """One entry of the journal, as it is told in one line."""
+
+    at: str
+    event: str
+    node: str
+    state: str
+    attempt: int
+    what: str
+    """What happened, in words."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the object that scripts get."""
+        return {key: value for key, value in self._asdict().items() if value not in ("", 0)}
 
 
 @final
@@ -142,6 +162,58 @@ def view(story: Story, graph: Graph, live: Mapping[str, Live], now_ns: int) -> V
         stopping=story.stopping is not None,
         ended=story.ended,
     )
+
+
+def news(story: Story, entry: Entry) -> News:
+    """Return what an entry says, which the story has taken in."""
+    data = entry.data
+    name = data.get("node")
+    node = name if isinstance(name, str) else ""
+    attempt = data.get("attempt")
+    what = _what(story, entry.event, data)
+    return News(
+        at=entry.at,
+        event=entry.event,
+        node=node,
+        state=story.state(node).value if node else "",
+        attempt=attempt if isinstance(attempt, int) else 0,
+        what=what[:_MOST_WHAT],
+    )
+
+
+def _what(story: Story, event: str, data: Mapping[str, Any]) -> str:
+    told = _TOLD.get(event)
+    if told is not None:
+        return told(data)
+    return f"the run begins, on {story.integration}" if event == StoryEvent.RUN_STARTED else ""
+
+
+def _with(what: str, more: object) -> str:
+    return f"{what}: {more}" if isinstance(more, str) and more else what
+
+
+# What each event says in words, but for the first, which the story completes.
+_TOLD: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
+    RunEvent.NODE_MOVED: lambda data: _with(str(data.get("event", "")), data.get("reason")),
+    StoryEvent.SIGNAL_HEARD: lambda data: _with(str(data.get("type", "")), data.get("text")),
+    StoryEvent.TASK_BEGUN: lambda data: _DOING.get(str(data.get("kind")), str(data.get("kind"))),
+    StoryEvent.TASK_ENDED: lambda data: str(data.get("what") or ""),
+    StoryEvent.NOTED: lambda data: str(data.get("what") or ""),
+    StoryEvent.DECISION_ASKED: lambda data: f"a person is asked: {data.get('question')}",
+    StoryEvent.DECISION_ANSWERED: lambda data: (
+        f"{data.get('by') or 'a person'} answered {data.get('option')}"
+    ),
+    StoryEvent.RUBRIC_SEALED: lambda data: f"the rubric is sealed, {_files(data)}",
+    StoryEvent.STOPPING: lambda data: _with("the run is being ended", data.get("reason")),
+    StoryEvent.RUN_ENDED: lambda data: _with(str(data.get("result", "")), data.get("reason")),
+    StoryEvent.RUN_RESUMED: lambda data: "the run goes on",
+    StoryEvent.ATTEMPT_CLOSED: lambda data: _with("the attempt is over", data.get("why")),
+}
+
+
+def _files(data: Mapping[str, Any]) -> str:
+    number = len(data.get("files", ()))
+    return f"{number} file{'s' * (number != 1)}"
 
 
 def waits_for_person(story: Story, graph: Graph) -> bool:

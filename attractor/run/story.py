@@ -389,7 +389,10 @@ class Story:
 
     def _task_ended(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
         del entry
-        node = self.of(str(data.get("node") or ""))
+        name = str(data.get("node") or "")
+        node = self.of(name)
+        if not name:
+            self._note(str(data.get("what", "")), when)
         node.retry_at, node.retry_from = float(data.get("retry_at") or 0.0), when
         if data.get("no_verdict") is True:
             node.no_verdicts += 1
@@ -428,7 +431,12 @@ class Story:
 
     def _noted(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
         del entry
-        self.notes.append((when, str(data.get("what", ""))))
+        self._note(str(data.get("what", "")), when)
+
+    def _note(self, what: str, when: str) -> None:
+        """Note what is said of the run as a whole; what is told again and again, once."""
+        if what and all(what != known for _, known in self.notes):
+            self.notes.append((when, what))
 
 
 # Each event, and the method that takes it in.

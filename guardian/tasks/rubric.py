@@ -3,6 +3,8 @@
 A rubric that is there is used as it is, if lint has nothing fatal to say. Where there is none, the
 agent writes one from the document of the requirements; without such a document, work is judged by
 its nodes' acceptance texts. Started again, the task finds what it wrote before and seals that.
+
+What a rehearsal writes is no rubric for real work, so it stays in the run's own folder.
 """
 
 from __future__ import annotations
@@ -38,16 +40,26 @@ def run(spec: Mapping[str, Any], clock: Clock) -> dict[str, Any]:
     _, graph = load(spec["graph"])
     document = prd.read(request.prd) if request.prd else None
     if request.rubric and locate.is_rubric(request.rubric):
-        return _sealed(request, graph, document, [])
+        return _sealed(request.rubric, request, graph, document)
     if document is None or not request.rubric:
-        return _answer("acceptance", "", {}, graph, None, [])
-    return _written(spec, request, graph, document, clock)
+        return _answer("acceptance", "", {}, graph, None)
+    if not request.rehearsed:
+        return _written(spec, request.rubric, request, graph, document, clock)
+    # The scripted model reads no requirements, so it need not cover them.
+    document = document._replace(criteria=())
+    folder = os.path.join(request.layout.tasks, "rubric", os.path.basename(request.rubric))
+    if locate.is_rubric(folder):
+        return _sealed(folder, request, graph, document)
+    return _written(spec, folder, request, graph, document, clock)
 
 
 def _sealed(
-    request: Request, graph: Graph, document: Prd | None, asked: Sequence[Answer]
+    folder: str,
+    request: Request,
+    graph: Graph,
+    document: Prd | None,
+    asked: Sequence[Answer] = (),
 ) -> dict[str, Any]:
-    folder = request.rubric
     try:
         files = seal.read(folder)
         rubric = manifest.parse(files, folder)
@@ -65,7 +77,12 @@ def _sealed(
 
 
 def _written(
-    spec: Mapping[str, Any], request: Request, graph: Graph, document: Prd, clock: Clock
+    spec: Mapping[str, Any],
+    folder: str,
+    request: Request,
+    graph: Graph,
+    document: Prd,
+    clock: Clock,
 ) -> dict[str, Any]:
     tasks = request.layout.tasks
 
@@ -84,8 +101,8 @@ def _written(
         )
 
     order = Order(
-        folder=request.rubric,
-        prd_id=prd.name_of(graph, request.prd) or os.path.basename(request.rubric),
+        folder=folder,
+        prd_id=prd.name_of(graph, request.prd) or os.path.basename(folder),
         prd=document,
         graph=graph,
         session=request.run_id,
@@ -94,8 +111,8 @@ def _written(
     )
     done = write(order, ask, clock)
     if done.rubric is None:
-        return _failed(request.rubric, done)
-    return _sealed(request, graph, document, done.answers)
+        return _failed(folder, done)
+    return _sealed(folder, request, graph, document, done.answers)
 
 
 def _failed(folder: str, done: Writing) -> dict[str, Any]:
@@ -121,7 +138,7 @@ def _answer(
     files: Mapping[str, str],
     graph: Graph,
     rubric: Rubric | None,
-    asked: Sequence[Answer],
+    asked: Sequence[Answer] = (),
     findings: Sequence[Finding] = (),
 ) -> dict[str, Any]:
     found = scope(graph, rubric)

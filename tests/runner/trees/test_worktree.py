@@ -341,11 +341,29 @@ def test_a_new_attempt_needs_its_base_in_the_branch(checkout: Any) -> None:
     tree = checkout.ensure()
     checkout.write("upstream.txt")
     new = checkout.commit()
+    Path(tree.path, "own.txt").write_text("mine")
+    checkout.commit(cwd=tree.path)
     error = refused(lambda: checkout.ensure(attempt=2, base_commit=new))
     assert f"does not hold {new:.12}" in error.problem
     checkout.git("merge", "-q", new, cwd=tree.path)
     found = checkout.look(checkout.ensure(attempt=2, base_commit=new))
-    assert (found.branch_ok, found.commits) == (True, 0)
+    assert (found.branch_ok, found.commits) == (True, 2)
+
+
+def test_a_new_attempt_goes_on_from_a_merge_of_its_own_work(checkout: Any) -> None:
+    tree = checkout.ensure()
+    Path(tree.path, "own.txt").write_text("mine")
+    checkout.commit(cwd=tree.path)
+    Path(tree.path, "left.txt").write_text("not committed")
+    checkout.git("merge", "-q", "--no-ff", "-m", "merged", "attractor/r/n")
+    checkout.write("upstream.txt")
+    new = checkout.commit()
+    for _ in range(2):  # also when it was killed, and is asked for again
+        found = checkout.look(checkout.ensure(attempt=2, base_commit=new))
+        assert (found.head, found.branch_ok, found.commits) == (new, True, 0)
+    assert sorted(each.name for each in Path(tree.path).iterdir() if each.suffix) == sorted(
+        [*(each.name for each in checkout.folder.iterdir() if each.suffix), "left.txt"]
+    )
 
 
 def test_a_new_attempt_begins_with_the_settings_as_they_are(checkout: Any) -> None:

@@ -1,0 +1,68 @@
+"""`attractor resume [RUN]`: let a run go on, with more to spend if you like, and watch it.
+
+What is alive is adopted, what has died is started again. Of a run that goes on it only shows the
+progress, and what is changed counts when its Guardian is started the next time.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import click
+
+from attractor.cli.output import check_stdout, dump, json_lines_option, note, say
+
+_AMOUNT: Final = click.FloatRange(min=0, min_open=True)
+_COUNT: Final = click.IntRange(min=1)
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option("--budget-usd", type=_AMOUNT, metavar="X", help="A new budget.")
+@click.option("--budget-tokens", type=_COUNT, metavar="N", help="A new budget.")
+@click.option("--max-parallel", type=_COUNT, metavar="N", help="How many nodes at once.")
+@click.option("--auto-approve", is_flag=True, help="Gates of a person pass at once.")
+@click.option("--detach", is_flag=True, help="Do not watch.")
+@json_lines_option
+def resume(run: str | None, *, detach: bool, as_json: bool, **options: Any) -> None:
+    """Let RUN go on, or the current run, and watch it.
+
+    Exits as `attractor run` does.
+    """
+    check_stdout()
+    changes = {key: value for key, value in options.items() if value}
+    go_on(run, changes, detach=detach, as_json=as_json)
+
+
+def go_on(run: str | None, changes: Mapping[str, Any], *, detach: bool, as_json: bool) -> None:
+    """Let a run go on; exits unless nobody is to watch."""
+    from attractor.cli.watch_run import commands, follow
+    from attractor.run import keeping
+    from attractor.run import request as requests
+    from attractor.run.locate import whole_run
+    from attractor.tripwire import check_start
+    from signals import atomic
+    from signals.owner import Liveness
+
+    check_start()
+    layout = whole_run(run, os.getcwd())
+    wanted = requests.load(layout.request)
+    alive = keeping.keeper(layout)[1] is Liveness.ALIVE
+    if changes:
+        assert changes.keys() <= requests.CHANGEABLE
+        atomic.replace(layout.request, requests.dump(replace(wanted, **changes)))
+        if alive:
+            note("note: the run goes on already; what is changed counts when it is resumed next")
+    started = keeping.ensure_keeper(layout, os.environ)
+    if not detach:
+        sys.exit(follow(wanted.run_id, layout, started, as_json=as_json))
+    if as_json:
+        said = {"event": "resumed", "run": wanted.run_id, "root": layout.root, "kept": alive}
+        say(dump(said, indent=None))
+    else:
+        words = "goes on already" if alive else "goes on"
+        say(f"{wanted.run_id} {words}\n{commands(wanted.run_id, layout)}")
