@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, final
 
 from attractor.errors import InputError
-from attractor.rehearsal.yaml_source import YamlSource
+from attractor.yaml_source import YamlSource
 from attractor.rubric import manifest, seal
 from attractor.rubric.model import Feature, Rubric
 from guardian.feedback import Guard

@@ -71,8 +71,7 @@ class Paper:
     def conclude(self, core: Core) -> None:
         """Write the result of the run, once."""
         if not os.path.exists(self._layout.final):
-            now = core.iso(core.now)
-            report.write(self._layout, report.final(core.story, core.graph, now))
+            report.write(self._layout, report.final(core.story, core.graph, core.now))
 
     def reopen(self) -> None:
         """Take away the result of a run that goes on."""

@@ -1,8 +1,10 @@
-"""`attractor init`: our hooks in a project's `.claude/settings.json`, and out of it again.
+"""`attractor init`: a project made ready, and our hooks in its `.claude/settings.json`.
 
-What was there is kept beside it as `settings.json.attractor-backup` (empty: there was no file)
-before anything is written; no backup is ever overwritten. Undo puts it back byte for byte as long
-as the file is what we wrote; a file that was changed since loses our entries and nothing else.
+The files that a project is given are those of `attractor.cli.init_project`; nothing that is there
+is overwritten. The hooks go in last, and `--undo` takes them out again: what `settings.json` was
+is kept beside it as `settings.json.attractor-backup` (empty: there was no file) before anything is
+written; no backup is ever overwritten. Undo puts it back byte for byte as long as the file is what
+we wrote; a file that was changed since loses our entries and nothing else.
 """
 
 from __future__ import annotations
@@ -28,18 +30,29 @@ _MOST_BYTES: Final = 8 << 20
 
 @click.command()
 @click.argument("folder", metavar="[DIR]", default=os.curdir, type=click.Path())
-@click.option("--print", "only_print", is_flag=True, help="Show the result; write nothing.")
-@click.option("--undo", is_flag=True, help="Take the hook out again.")
+@click.option("--hooks-only", is_flag=True, help="Install the hooks, and nothing else.")
+@click.option("--trust", is_flag=True, help="Also have Claude Code trust the project.")
+@click.option("--print", "only_print", is_flag=True, help="Show the hooks' file; write nothing.")
+@click.option("--undo", is_flag=True, help="Take the hooks out again; the rest stays.")
 @json_option
-def init(folder: str, only_print: bool, undo: bool, as_json: bool) -> None:
-    """Install the Stop hook into the project DIR (default: here).
+def init(
+    folder: str, hooks_only: bool, trust: bool, only_print: bool, undo: bool, as_json: bool
+) -> None:
+    """Set up the project DIR (default: here); nothing that is there is overwritten.
 
-    It goes into .claude/settings.json, beside what is there. A session that owns a promise is then
-    held until the promise is kept; no other session is touched.
+    Makes what is missing: entries in .gitignore, .attractor.yaml with every setting commented out,
+    .beads for its issues, pipelines/first.dot, and in .claude/settings.json, beside what is there,
+    the Stop hook. A session that owns a promise is then held until the promise is kept; no other
+    session is touched. Killed in between, it is completed by running it again.
+
+    --trust changes one value in your own Claude configuration, so that sessions in this project
+    and its worktrees start without a question.
     """
-    if only_print and undo:
-        raise UsageError("--print and --undo do not go together", fix="give one of them")
+    _check_words(hooks_only=hooks_only, trust=trust, only_print=only_print, undo=undo)
     place = _Place.of(folder)
+    if not (hooks_only or only_print or undo):
+        _set_up(folder, place, trust=trust, as_json=as_json)
+        return
     if only_print:
         click.echo(settings.merged(place.text(), this_hook(), place.file).text, nl=False)
         return
@@ -51,6 +64,35 @@ def init(folder: str, only_print: bool, undo: bool, as_json: bool) -> None:
     say(did.message)
     for note in did.notes:
         say(f"note: {note}")
+
+
+def _check_words(**given: bool) -> None:
+    words = [
+        f"--{name.replace('only_', '').replace('_', '-')}" for name, is_on in given.items() if is_on
+    ]
+    if len(words) > 1:
+        raise UsageError(f"{' and '.join(words)} do not go together", fix="give one of them")
+
+
+def _set_up(folder: str, place: _Place, *, trust: bool, as_json: bool) -> None:
+    from attractor.cli import init_project
+
+    steps = [*init_project.made(folder)]
+    did = _install(place)
+    how = init_project.CHANGED if did.changed else init_project.THERE
+    steps.append(init_project.Step("hooks", place.file, how, did.message.partition("\n")[0]))
+    if trust:
+        steps.append(init_project.trusted(folder, os.environ))
+    notes = [*did.notes, *init_project.notes(folder)]
+    if as_json:
+        said = [step._asdict() for step in steps]
+        say(dump({"status": "ok", "folder": folder, "steps": said, "notes": notes}))
+        return
+    for step in steps:
+        say(str(step))
+    for note in notes:
+        say(f"note: {note}")
+    say("next: read pipelines/first.dot, then `attractor lint pipelines/first.dot`")
 
 
 class _Did(NamedTuple):

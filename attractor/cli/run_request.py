@@ -18,13 +18,12 @@ from attractor.pipeline.document import Document
 from attractor.pipeline.facts import gather
 from attractor.pipeline.graph import Graph
 from attractor.pipeline.load import load, read
-from attractor.rehearsal import environment, faults, script
+from attractor.rehearsal import environment, script, whole
 from attractor.rehearsal.headers import Asker
 from attractor.rehearsal.project import head, make_project
 from attractor.rehearsal.turn import ORCHESTRATOR
 from attractor.rubric import locate, prd
 from attractor.run import begin, config, preflight
-from attractor.run.assign import worked_on
 from attractor.run.layout import run_layout
 from attractor.run.locate import rehearsed_project
 from attractor.run.preflight import Finding
@@ -184,16 +183,17 @@ def _scenario(asked: Asked, graph: Graph) -> str:
         if asked.faults:
             raise InputError("faults are for rehearsals", where="--fault", fix="add --rehearse")
         return ""
-    faults.parse(asked.faults, worked_on(graph))
-    if asked.rehearse == ORDINARY:
+    given = "" if asked.rehearse == ORDINARY else asked.rehearse
+    whole.check(graph, given, asked.faults)
+    if not given:
         return ""
-    text = read(asked.rehearse)
-    written = script.parse(text, asked.rehearse, {*map(str, graph.nodes)})
+    text = read(given)
+    written = script.parse(text, given, {*map(str, graph.nodes)})
     for node in agents_work(graph):
         if not written.has(ORCHESTRATOR, node.id):
             problem = f"the scenario has no turns of the role {ORCHESTRATOR!r} for {node.id!r}"
             fix = f"give it roles.{ORCHESTRATOR}, or nodes.{node.id}.{ORCHESTRATOR}"
-            raise InputError(problem, where=asked.rehearse, fix=fix)
+            raise InputError(problem, where=given, fix=fix)
     return text
 
 

@@ -1,51 +1,119 @@
-"""`attractor stop NODE`: end a node's session and its Runner; nothing of the work is removed.
+"""`attractor stop NAME`: end a run, or one node's session and its Runner; no work is removed.
 
-The Runner is asked, and ends both in order. `--now` is for a session whose Runner is gone: it is
-ended from here, and the order waits in the mailbox, so that a Runner that is started later does
-not begin anew.
+A run of that name comes before a node of the current run. The run's Guardian is asked, and one is
+started if none is alive; with `--kill` all its processes are ended from here, at once. A node's
+Runner is asked, and ends its session and itself in order. `--now` is for a session whose Runner is
+gone: it is ended from here, and the order waits in the mailbox, so that a Runner that is started
+later does not begin anew.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any, Final, final
 
 import click
 
-from attractor.cli.node_options import node_argument
 from attractor.cli.nudge import send_order
 from attractor.cli.options import SECONDS
 from attractor.cli.output import dump, json_option, printable, say
 from attractor.errors import AttractorError, InputError
 from attractor.run import assignment, watched
-from attractor.run.locate import Found
+from attractor.run.layout import RunLayout
+from attractor.run.locate import Found, find, run_called
 from signals.clock import SystemClock
 from signals.owner import Liveness
 
 _SECONDS: Final = 30.0
+_RUN_SECONDS: Final = 180.0
+_KILLED: Final = 4
 
 
 @final
 class NotEndedError(AttractorError):
-    """The Runner, or a session without one, is still there."""
+    """What was to end is still there."""
 
     code = "timeout"
 
 
 @click.command()
-@node_argument
+@click.argument("name", metavar="RUN|NODE")
+@click.option("--run", metavar="RUN", help="NAME is a node of this run.")
 @click.option("--reason", default="stopped by a person", metavar="TEXT", help="For the record.")
 @click.option(
     "--timeout",
     type=SECONDS,
-    default=_SECONDS,
-    show_default=True,
     metavar="SECONDS",
-    help="How long to wait for the Runner.",
+    help="How long to wait for the end: 30 for a node, 180 for a run.",
 )
+@click.option("--kill", "at_once", is_flag=True, help="End all processes of a run from here.")
 @click.option("--now", is_flag=True, help="End a session that has no Runner from here.")
 @json_option
-def stop(found: Found, *, reason: str, timeout: float, now: bool, as_json: bool) -> None:
-    """End the session of NODE and its Runner. Its worktree and branch stay as they are."""
+def stop(
+    name: str,
+    run: str | None,
+    *,
+    reason: str,
+    timeout: float | None,
+    at_once: bool,
+    now: bool,
+    as_json: bool,
+) -> None:
+    """End a RUN, or the session of a NODE and its Runner. Worktrees and branches stay as they are.
+
+    A run that was stopped or killed goes on with `attractor resume`. After --kill the exit is 4.
+    """
+    layout = None if run is not None or now else run_called(name, os.getcwd())
+    if layout is not None:
+        _stop_run(layout, reason, timeout or _RUN_SECONDS, at_once=at_once, as_json=as_json)
+        return
+    if at_once:
+        fix = "for one node: attractor stop NODE --now"
+        raise InputError(f"there is no run {name!r:.80} to kill", where="--kill", fix=fix)
+    found = find(name, run, os.getcwd())
+    seconds = _SECONDS if timeout is None else timeout
+    _stop_node(found, reason, seconds, now=now, as_json=as_json)
+
+
+def _stop_run(
+    layout: RunLayout, reason: str, seconds: float, *, at_once: bool, as_json: bool
+) -> None:
+    from attractor.run import ending, request
+
+    wanted, clock = request.load(layout.request), SystemClock()
+    if at_once:
+        left = ending.kill(layout, clock)
+        if left:
+            fix = "try again; what stays then hangs in the kernel, or is not ours to end"
+            problem = f"still alive: {', '.join(left)}"
+            raise NotEndedError(problem, where=wanted.run_id, fix=fix)
+        words = "all its processes were ended; go on with: attractor resume"
+        _say_run(wanted.run_id, layout, f"{words} {wanted.run_id}", as_json=as_json)
+        sys.exit(_KILLED)
+    if ending.is_over(layout):
+        _say_run(wanted.run_id, layout, "it has ended already", as_json=as_json)
+        return
+    started = ending.ask(wanted, reason, os.environ, clock)
+    if not ending.awaited(layout, started, seconds, clock):
+        fix = (
+            f"the order stays in its mailbox: wait longer with --timeout, see {layout.log}, or "
+            f"end it at once: attractor stop {wanted.run_id} --kill"
+        )
+        problem = f"it has not ended within {seconds:g} seconds"
+        raise NotEndedError(problem, where=wanted.run_id, fix=fix)
+    words = f"it has ended; go on with: attractor resume {wanted.run_id}"
+    _say_run(wanted.run_id, layout, words, as_json=as_json)
+
+
+def _say_run(run_id: str, layout: RunLayout, words: str, *, as_json: bool) -> None:
+    if as_json:
+        say(dump({"status": "ok", "run": run_id, "root": layout.root, "message": words}))
+    else:
+        say(f"{run_id}: {words}")
+
+
+def _stop_node(found: Found, reason: str, timeout: float, *, now: bool, as_json: bool) -> None:
     owner, alive = watched.runner(found)
     if watched.state(found).get("phase") != watched.ENDED:
         # To a dead Runner, too: one that is started later must not begin anew.

@@ -2,9 +2,9 @@
 
 It serves what the run's request asks for, on the port that it names, and logs each request in the
 run's folder. SIGTERM ends it with 0, and so does the end of whoever started it, within a second. A
-mistake, and a port that stays taken, end it with 1 and one line. Killed and started again it goes on:
-what happened already does not happen again. Lost is only what was being answered; Claude Code asks
-again.
+mistake, and a port that stays taken, end it with 1 and one line. Killed and started again, it goes
+on: what happened already does not happen again. Lost is only what was being answered, and Claude
+Code asks for that again.
 """
 
 from __future__ import annotations

@@ -5,11 +5,11 @@ Pure. Its shape is the answer of whoever is asked to write one (`attractor.rubri
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
 from attractor.pipeline.graph import Graph, NodeId
-from attractor.rubric.model import criteria_in
 from attractor.run.assign import worked_on
 from attractor.run.layout import escape
 
@@ -28,10 +28,8 @@ def rubric_for(graph: Graph, criteria: Sequence[str] = ()) -> dict[str, Any]:
     groups: list[Sequence[NodeId]] = [
         works[at : at + size] for at in range(0, len(works), size)
     ] or [()]
-    named = [criteria_in(*(_promised(graph, each) for each in group)) for group in groups]
-    if criteria:
-        named = [tuple(each for each in group if each in criteria) for group in named]
-        named[-1] += tuple(each for each in criteria if not any(each in group for group in named))
+    named = [[each for each in criteria if _is_promised(graph, group, each)] for group in groups]
+    named[-1] += [each for each in criteria if not any(each in group for group in named)]
     each_weighs = round(1 / len(groups), _DIGITS)
     last_weighs = round(1 - each_weighs * (len(groups) - 1), _DIGITS)
     weights = [each_weighs] * (len(groups) - 1) + [last_weighs]
@@ -44,8 +42,9 @@ def rubric_for(graph: Graph, criteria: Sequence[str] = ()) -> dict[str, Any]:
     return {"title": "What a rehearsal asks for", "features": features}
 
 
-def _promised(graph: Graph, node: NodeId) -> str:
-    return graph.nodes[node].attrs.get("promise_ac", "")
+def _is_promised(graph: Graph, nodes: Sequence[NodeId], criterion: str) -> bool:
+    said = " ".join(graph.nodes[each].attrs.get("promise_ac", "") for each in nodes)
+    return re.search(rf"\b{re.escape(criterion)}\b", said, re.IGNORECASE) is not None
 
 
 def _feature(

@@ -8,13 +8,12 @@ in it that stands nowhere else: where that word turns up, somebody has read it.
 from __future__ import annotations
 
 import os
+import re
 import shutil
-from collections.abc import Mapping
 from typing import Final
 
 from attractor.git import repository
 from attractor.pipeline.graph import Graph, Node
-from attractor.rubric import prd
 from attractor.run.assign import worked_on
 from attractor.spawn import run_tool
 from signals.atomic import storage_errors
@@ -23,6 +22,7 @@ _GIT_SECONDS: Final = 60.0
 _DESIGNS: Final = ("sd_path", "solution_design")
 # What tests leave behind: a worktree with that in it would not be clean.
 _IGNORED: Final = "__pycache__/\n.pytest_cache/\nnode_modules/\ntarget/\n"
+_PLAIN_NAME: Final = re.compile(r"\w[\w .()+-]{0,99}")
 _NAME: Final = "Rehearsal"
 _MAIL: Final = "rehearsal@localhost"
 _RUBRIC: Final = """\
@@ -34,35 +34,15 @@ features:
 """
 
 
-def rehearsal_project(run_id: str, environ: Mapping[str, str]) -> str:
-    """Return the folder of the repository that a run is rehearsed in; it need not be there."""
-    return os.path.join(rehearsals(environ), run_id, "project")
-
-
-def rehearsals(environ: Mapping[str, str]) -> str:
-    """Return the folder of all rehearsed runs that have a repository of their own."""
-    data = environ.get("XDG_DATA_HOME", "")
-    if not os.path.isabs(data):  # which the specification says to ignore
-        home = environ.get("HOME") or os.path.expanduser("~")
-        data = os.path.join(home, ".local", "share")
-    return os.path.join(data, "attractor", "rehearsals")
-
-
-def make_project(folder: str, pipeline: str, text: str, graph: Graph, *, given: str = "") -> str:
-    """Make a repository in this folder with one commit, and return its real path.
-
-    `given` is the document of the requirements, where it is not the one beside the pipeline.
-    """
+def make_project(folder: str, pipeline: str, text: str, graph: Graph) -> str:
+    """Make a repository in this folder with one commit, and return its real path."""
     with storage_errors("make a project", folder):
         os.makedirs(folder)
         folder = os.path.realpath(folder)
         _write(os.path.join(folder, "pipelines", os.path.basename(pipeline)), text)
         _write(os.path.join(folder, "README.md"), "A project that is only rehearsed in.\n")
         _write(os.path.join(folder, ".gitignore"), _IGNORED)
-        document = prd.find(prd.name_of(graph, given), pipeline, "", given)
-        if document:
-            name = os.path.basename(document)
-            _copy(document, os.path.join(folder, "pipelines", "prd", name))
+        _take_requirements(pipeline, graph, folder)
         for node in graph.nodes.values():
             _take_along(node, graph, os.path.dirname(os.path.abspath(pipeline)), folder)
     run_tool(["git", "init", "-q", "-b", "main", folder], timeout_seconds=_GIT_SECONDS)
@@ -102,6 +82,16 @@ def _take_along(node: Node, graph: Graph, start: str, folder: str) -> None:
     goal = os.path.normpath(os.path.join(folder, target))
     if target and node.id in worked_on(graph) and goal.startswith(folder + os.sep):
         _write(os.path.join(goal, ".gitkeep"), "")
+
+
+def _take_requirements(pipeline: str, graph: Graph, folder: str) -> None:
+    """Copy the documents of the requirements that graph and nodes name, where they are known."""
+    start = os.path.dirname(os.path.abspath(pipeline))
+    named = [each.attrs.get("prd_ref", "").strip() for each in (graph, *graph.nodes.values())]
+    for name in filter(_PLAIN_NAME.fullmatch, dict.fromkeys(named)):
+        for path in (f"{name}.md", f"{name}.txt", f"prd/{name}.md", f"prd/{name}.txt"):
+            if os.path.isfile(os.path.join(start, path)):
+                _copy(os.path.join(start, path), os.path.join(folder, "pipelines", path))
 
 
 def _copy(source: str, goal: str) -> None:

@@ -41,7 +41,7 @@ from attractor.rehearsal.turn import (
     Trouble,
     Turn,
 )
-from attractor.rehearsal.yaml_source import YamlSource, read_source
+from attractor.yaml_source import YamlSource, read_source
 
 _Place = tuple[str | int, ...]
 

@@ -7,9 +7,11 @@ goes on as the one before. A mistake in it is an InputError.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from attractor.errors import InputError
 from attractor.git import Git, repository
 from attractor.pipeline.graph import Graph
 from attractor.pipeline.load import load
@@ -17,7 +19,6 @@ from attractor.rehearsal import default, faults, script
 from attractor.rehearsal.default import Quotation
 from attractor.rehearsal.faults import Terms
 from attractor.rehearsal.turn import Script
-from attractor.rubric import prd
 from attractor.run.assign import worked_on
 from attractor.run.begin import SCENARIO
 from attractor.run.request import Request
@@ -26,6 +27,8 @@ _SHORTEST: Final = 8
 _LONGEST: Final = 200
 _MOST_BYTES: Final = 64 * 1024
 _MOST_FILES: Final = 200
+_MOST_DOCUMENT: Final = 512 * 1024
+_CRITERION: Final = re.compile(r"\bAC-\d+\b", re.IGNORECASE)
 _RUBRICS: Final = "acceptance-tests"
 
 
@@ -51,12 +54,23 @@ def _chosen(request: Request, graph: Graph) -> Script:
         graph,
         target_dir=request.target_dir,
         standing=_standing(request),
-        criteria=prd.read(request.prd).criteria if request.prd else (),
+        criteria=_criteria(request.prd) if request.prd else (),
     )
 
 
 def _read(graph: Graph, scenario: str) -> Script:
     return script.load(scenario, {*map(str, graph.nodes)})
+
+
+def _criteria(document: str) -> list[str]:
+    """Return the criteria of the requirements, which a rubric must cover."""
+    try:
+        with open(document, "rb") as file:
+            text = file.read(_MOST_DOCUMENT).decode("utf-8", "replace")
+    except OSError as error:
+        fix = "put it back: the run was asked for with it"
+        raise InputError(f"cannot be read: {error.strerror}", where=document, fix=fix) from error
+    return [*dict.fromkeys(each.upper() for each in _CRITERION.findall(text))]
 
 
 def _hidden(request: Request) -> Iterator[str]:

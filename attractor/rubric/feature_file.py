@@ -91,7 +91,7 @@ def _ends(children: Sequence[Mapping[str, Any]], last: int) -> list[int]:
         (found,) = child.values()
         places = [found, *found.get("tags", ())]
         starts.append(min(each["location"]["line"] for each in places) - 1)
-    return [*starts[1:], last]
+    return [*starts[1:], last][: len(starts)]
 
 
 def _outcomes(steps: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -91,6 +91,14 @@ def whole_run(run: str | None, start: str) -> RunLayout:
     return layout
 
 
+def run_called(name: str, start: str) -> RunLayout | None:
+    """Return the run of a whole pipeline with this name or folder; None if there is none."""
+    try:
+        return whole_run(name, start)
+    except InputError:
+        return None
+
+
 def rehearsals(environ: Mapping[str, str]) -> str:
     """Return the folder with what was rehearsed without a project of the person's."""
     data = environ.get("XDG_DATA_HOME", "")

@@ -206,7 +206,7 @@ _TOLD: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     StoryEvent.RUBRIC_SEALED: lambda data: f"the rubric is sealed, {_files(data)}",
     StoryEvent.STOPPING: lambda data: _with("the run is being ended", data.get("reason")),
     StoryEvent.RUN_ENDED: lambda data: _with(str(data.get("result", "")), data.get("reason")),
-    StoryEvent.RUN_RESUMED: lambda data: "the run goes on",
+    StoryEvent.RUN_RESUMED: lambda data: _with("the run goes on", data.get("reason")),
     StoryEvent.ATTEMPT_CLOSED: lambda data: _with("the attempt is over", data.get("why")),
 }
 

@@ -51,7 +51,7 @@ def final(story: Story, graph: Graph, now: float) -> dict[str, Any]:
     asked, ended = story.request, story.ended or {}
     began = _seconds(story.began_at)
     until = _seconds(story.ended_at) or now
-    nodes = [_node(story, each, graph.handler(each)) for each in graph.nodes.values()]
+    nodes = [_node(story, each, graph.handler(each), until) for each in graph.nodes.values()]
     project, base = str(asked.get("project", "")), str(asked.get("base_commit", ""))
     return {
         "schema_version": SCHEMA_VERSION,
@@ -120,9 +120,9 @@ def _rubric(story: Story) -> dict[str, Any] | None:
     return {key: story.rubric[key] for key in ("by", "folder", "files")}
 
 
-def _node(story: Story, node: Node, handler: str) -> dict[str, Any]:
+def _node(story: Story, node: Node, handler: str, until: float) -> dict[str, Any]:
     found = story.nodes.get(node.id) or NodeStory()
-    attempts = [_attempt(story, str(node.id), each) for each in found.attempts]
+    attempts = [_attempt(story, str(node.id), each, until) for each in found.attempts]
     return {
         "id": str(node.id),
         "label": _text(node.attrs.get("label")),
@@ -140,9 +140,9 @@ def _node(story: Story, node: Node, handler: str) -> dict[str, Any]:
     }
 
 
-def _attempt(story: Story, node: str, attempt: Attempt) -> dict[str, Any]:
+def _attempt(story: Story, node: str, attempt: Attempt, now: float) -> dict[str, Any]:
     root, usage = str(story.request.get("run_root", "")), attempt.usage
-    until = _seconds(attempt.ended) or _seconds(story.ended_at) or _seconds(attempt.began)
+    until = _seconds(attempt.ended) or now
     return {
         "number": attempt.number,
         "began": attempt.began,
@@ -192,6 +192,7 @@ def _decision(decision: Decision) -> dict[str, Any]:
     return {
         "id": decision.id,
         "node": decision.node,
+        "attempt": decision.attempt,
         "kind": decision.kind,
         "question": _text(decision.question),
         "options": [*decision.options],

@@ -13,7 +13,6 @@ import json
 import os
 import unicodedata
 from collections.abc import Mapping
-from json.decoder import scanstring
 from typing import Any, Final, NamedTuple, final
 
 from attractor import git
@@ -120,7 +119,7 @@ def _object(text: str, start: int) -> _Object:
     while text[at] != "}":
         if text[at] == ",":
             at = _after_space(text, at + 1)
-        key, at = scanstring(text, at + 1)
+        key, at = decoder.raw_decode(text, at)
         begin = _after_space(text, text.index(":", at) + 1)
         _, end = decoder.raw_decode(text, begin)
         found[key] = (begin, end)

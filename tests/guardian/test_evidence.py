@@ -194,7 +194,10 @@ def kept(path: str) -> dict[str, Any]:
 def test_rounds_are_kept_one_after_another(tmp_path: Path) -> None:
     folder = str(tmp_path / "n" / "1")
     for number in range(3):
-        parts = {evidence.REPORT: {"score": number}, evidence.SCORES: {"scenarios": []}}
+        parts: dict[str, dict[str, Any]] = {
+            evidence.REPORT: {"score": number},
+            evidence.SCORES: {"scenarios": []},
+        }
         path = record(folder, {"task": f"t{number}", "round": number}, parts)
     said = kept(path)
     assert (said["round"], said["score"]) == (2, 2)

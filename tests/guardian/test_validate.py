@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,7 +54,7 @@ class Judges:
     asked: list[Mapping[str, Any]] = field(default_factory=list)
     trees: list[dict[str, str]] = field(default_factory=list)
 
-    def __call__(self, spec: Mapping[str, Any], **parts: Any) -> Answer:
+    def __call__(self, _: Mapping[str, Any], **parts: Any) -> Answer:
         folder = Path(parts["cwd"])
         self.trees.append(
             {each.name: each.read_text() for each in folder.iterdir() if each.is_file()}
@@ -112,7 +113,7 @@ class Made:
         json.dumps(answer, allow_nan=False)
         return answer
 
-    def _check(self, spec: Any, tree: str, *_: Any) -> Any:
+    def _check(self, _: Any, tree: str, *__: Any) -> Any:
         self.checked.append(tree)
         found = self.checks[0]
         return found(tree) if callable(found) else found
@@ -328,7 +329,7 @@ def test_a_rubric_that_is_gone_is_not_judged_by(made: Made) -> None:
 
 def test_a_judge_that_copies_the_scenario_tells_nothing_of_it(made: Made) -> None:
     def copy(spec: Mapping[str, Any], **parts: Any) -> Answer:
-        return said(0.1, problem=f"{parts['prompt']}\nThe name is not greeted.")
+        return said(0.1, problem=f"The name is not greeted.\n{parts['prompt']}")
 
     answer = made.run(copy, features=["F1", "F2", "F3"])
     assert answer["outcome"] == "failed"
@@ -358,7 +359,7 @@ def test_a_feature_that_the_rubric_does_not_have_is_an_error(made: Made) -> None
 
     for rubric in ({"rubric": None}, {}):
         with pytest.raises(InputError, match="F9"):
-            made.run(Judges([said(1.0)]), features=["F1", "F9"], **rubric)
+            made.run(Judges([said(1.0)]), features=["F9", "F1"], **rubric)
 
 
 def test_the_judge_stands_in_the_folder_of_the_work(made: Made) -> None:
@@ -419,11 +420,10 @@ def test_a_commit_that_is_not_there_is_an_error(made: Made) -> None:
 
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
-    turns = [
-        {"tool": {"name": "Read", "input": {"file_path": "hello.py"}}},
-        {"structured": {"score": 0.9, "evidence": [QUOTE]}},
-    ]
-    text = json.dumps({"version": 1, "roles": {"judge": [*turns, {**turns[1], "repeat": 9}]}})
+    answer: dict[str, Any] = {"structured": {"score": 0.9, "evidence": [QUOTE]}}
+    look = {"tool": {"name": "Read", "input": {"file_path": "hello.py"}}}
+    roles = {"judge": [look, {**answer, "repeat": 9}]}
+    text = json.dumps({"version": 1, "roles": roles})
     with ScriptedServer(script.parse(text)) as running:
         yield running
 
@@ -441,8 +441,7 @@ def test_the_real_claude_judges_in_a_process_of_its_own(
         "claude": claude,
     }
     spec, out = tmp_path / "task.spec", tmp_path / "task.json"
-    acceptance = {"features": [], "acceptance": "It greets.", "checks": [], "request": request}
-    spec.write_text(json.dumps(made.spec(**acceptance)))
+    spec.write_text(json.dumps(made.spec(request=request, features=["F3"], checks=[])))
     subprocess.run(
         own_command("guardian.task", str(spec), str(out)), check=True, timeout=60, cwd=sys.prefix
     )
@@ -451,4 +450,28 @@ def test_the_real_claude_judges_in_a_process_of_its_own(
     assert answer["usage"]["requests"] >= 1
     asked = server.requests[0]
     assert (asked.role, asked.node, asked.attempt) == ("judge", "greet", 1)
+    assert not os.listdir(made.request.layout.trees)
+
+
+def test_a_task_that_is_killed_leaves_nothing_that_counts(made: Made, tmp_path: Path) -> None:
+    spec, out = tmp_path / "task.spec", tmp_path / "task.json"
+    spec.write_text(json.dumps(made.spec(checks=["echo begun; sleep 300"])))
+    folder = Path(made.request.layout.trees, "validate-greet-1")
+    argv = own_command("guardian.task", str(spec), str(out))
+    task = subprocess.Popen(argv, cwd=sys.prefix)
+    try:
+        deadline = time.monotonic() + 30
+        while not (folder / "checks.spec").exists():
+            assert time.monotonic() < deadline
+            assert task.poll() is None
+    finally:
+        task.kill()
+        task.wait(30)
+    assert folder.exists()
+    assert not out.exists()
+    spec.write_text(json.dumps(made.spec(checks=["cat hello.py; exit 3"])))
+    subprocess.run(argv, check=True, timeout=60, cwd=sys.prefix)
+    answer = json.loads(out.read_text())
+    assert (answer["outcome"], answer["checks"]["exit"]) == ("failed", 3)
+    assert HELLO.strip() in answer["checks"]["tail"]
     assert not os.listdir(made.request.layout.trees)

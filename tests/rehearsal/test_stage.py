@@ -181,7 +181,13 @@ def test_the_repository_has_what_the_pipeline_names(pipeline: Path) -> None:
     with Stage(Play(pipeline=str(pipeline))) as stage:
         project = stage.assignment.project
         files = git(Path(project), "ls-files").splitlines()
-        assert files == ["README.md", "designs/x.md", "lib/.gitkeep", "pipelines/p.dot"]
+        assert files == [
+            ".gitignore",
+            "README.md",
+            "designs/x.md",
+            "lib/.gitkeep",
+            "pipelines/p.dot",
+        ]
         assert git(Path(project), "config", "user.email") == "rehearsal@localhost"
 
 
