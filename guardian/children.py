@@ -83,13 +83,17 @@ class Children:
         child = self._started.pop(node, None)
         if child is not None:
             child.poll()
-        self._started[node] = spawn.start_own(
+        child = spawn.start_own(
             "runner",
             self._layout.assignment(node),
             log=self._layout.runner_log(node),
             cwd="/",
             env=self._environ,
         )
+        self._started[node] = child
+        if process := self._runners.pop(node, None):
+            process.close()
+        self._runners[node] = Process(owner_of(child.pid))
 
     def forget_runner(self, node: str) -> None:
         """Let go of a node's Runner, which has said that it ends."""

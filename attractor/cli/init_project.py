@@ -76,6 +76,7 @@ def notes(folder: str) -> list[str]:
 
 def _ignored(folder: str) -> Step:
     path = os.path.join(folder, ".gitignore")
+    sweep_drafts(path)
     with storage_errors("read", path):
         try:
             data = read_regular(path, _MOST_BYTES)
@@ -88,7 +89,6 @@ def _ignored(folder: str) -> Step:
     end = b"\r\n" if b"\r\n" in data else b"\n"
     start = end if data and not data.endswith(b"\n") else b""
     added = start + b"".join(each.encode() + end for each in missing)
-    sweep_drafts(path)
     replace(path, data + added)
     return Step("gitignore", path, CHANGED if data else MADE, ", ".join(missing))
 
@@ -115,9 +115,9 @@ def _value(name: str, default: Plain) -> str:
 
 def _published(name: str, path: str, text: str) -> Step:
     folder = os.path.dirname(path)
+    sweep_drafts(path)
     if os.path.lexists(path):
         return Step(name, path, THERE)
-    sweep_drafts(path)
     try:
         publish(folder, os.path.basename(path), text.encode(), tmp=folder)
     except FileExistsError:

@@ -66,7 +66,8 @@ def stop(
     """
     layout = None if run is not None or now else run_called(name, os.getcwd())
     if layout is not None:
-        _stop_run(layout, reason, timeout or _RUN_SECONDS, at_once=at_once, as_json=as_json)
+        seconds = _RUN_SECONDS if timeout is None else timeout
+        _stop_run(layout, reason, seconds, at_once=at_once, as_json=as_json)
         return
     if at_once:
         fix = "for one node: attractor stop NODE --now"

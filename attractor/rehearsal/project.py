@@ -87,7 +87,8 @@ def _take_along(node: Node, graph: Graph, start: str, folder: str) -> None:
 def _take_requirements(pipeline: str, graph: Graph, folder: str) -> None:
     """Copy the documents of the requirements that graph and nodes name, where they are known."""
     start = os.path.dirname(os.path.abspath(pipeline))
-    named = [each.attrs.get("prd_ref", "").strip() for each in (graph, *graph.nodes.values())]
+    attrs = [graph.attrs, *(node.attrs for node in graph.nodes.values())]
+    named = [each.get("prd_ref", "").strip() for each in attrs]
     for name in filter(_PLAIN_NAME.fullmatch, dict.fromkeys(named)):
         for path in (f"{name}.md", f"{name}.txt", f"prd/{name}.md", f"prd/{name}.txt"):
             if os.path.isfile(os.path.join(start, path)):

@@ -82,9 +82,8 @@ def kill(layout: RunLayout, clock: Clock) -> list[str]:
             left.append(f"the Runner of {node}")
         found = Found(layout, node, b"", os.path.basename(layout.root), node)
         reached = watched.session(found)
-        if reached is not None and watched.lives(reached):
-            if not watched.end_session(reached, clock):
-                left.append(f"the session of {node}")
+        if reached is not None and not watched.end_session(reached, clock):
+            left.append(f"the session of {node}")
     if not _ended(Owner.from_json(kept.get("attractor.rehearsal")), clock):
         left.append("the scripted model")
     return left

@@ -49,8 +49,8 @@ _WALLS: Final = ("policy", "", "sandbox-exec", "bwrap")
 def final(story: Story, graph: Graph, now: float) -> dict[str, Any]:
     """Return how the run went, or goes; `now` is in seconds since 1970."""
     asked, ended = story.request, story.ended or {}
-    began = _seconds(story.began_at)
-    until = _seconds(story.ended_at) or now
+    began = seconds_of(story.began_at)
+    until = seconds_of(story.ended_at) or now
     nodes = [_node(story, each, graph.handler(each), until) for each in graph.nodes.values()]
     project, base = str(asked.get("project", "")), str(asked.get("base_commit", ""))
     return {
@@ -142,12 +142,12 @@ def _node(story: Story, node: Node, handler: str, until: float) -> dict[str, Any
 
 def _attempt(story: Story, node: str, attempt: Attempt, now: float) -> dict[str, Any]:
     root, usage = str(story.request.get("run_root", "")), attempt.usage
-    until = _seconds(attempt.ended) or now
+    until = seconds_of(attempt.ended) or now
     return {
         "number": attempt.number,
         "began": attempt.began,
         "ended": attempt.ended,
-        "seconds": round(max(until - _seconds(attempt.began), 0.0), 3),
+        "seconds": round(max(until - seconds_of(attempt.began), 0.0), 3),
         "how": _text(attempt.how),
         "free": attempt.free,
         "base": attempt.base,
@@ -229,7 +229,7 @@ def _amount(usage: Mapping[str, Any], key: str) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def _seconds(at: str) -> float:
+def seconds_of(at: str) -> float:
     """Return the time that a journal wrote; 0 for none."""
     try:
         return datetime.fromisoformat(at).timestamp()

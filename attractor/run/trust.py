@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, final
 
 from attractor import git
 from attractor.errors import AttractorError, BusyError, InputError, StorageError
-from signals.atomic import replace, storage_errors
+from signals.atomic import replace, storage_errors, sweep_drafts
 
 _MOST_BYTES: Final = 256 * 1024 * 1024
 _ACCEPTED: Final = "hasTrustDialogAccepted"
@@ -75,6 +75,7 @@ def accept(project: str, environ: Mapping[str, str]) -> bool:
             problem = "somebody else, perhaps Claude Code, has changed it just now"
             raise BusyError(problem, where=path, fix="do the same again")
 
+    sweep_drafts(os.path.realpath(path))
     replace(path, after, check=unchanged)
     return True
 

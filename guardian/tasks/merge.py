@@ -33,7 +33,7 @@ _PLAIN: Final = (
     *("-c", "merge.conflictStyle=merge", "-c", "merge.verifySignatures=false"),
 )
 _MERGE: Final = (
-    *("merge", "--no-ff", "--no-edit", "--no-log", "--no-stat", "--no-signoff", "--no-gpg-sign"),
+    *("merge", "--no-ff", "--no-edit", "--no-log", "--no-stat", "--no-signoff"),
     *("--no-squash", "--commit", "--no-overwrite-ignore", "--cleanup=whitespace"),
 )
 

@@ -120,7 +120,7 @@ def test_a_program_is_there_when_the_path_has_it_and_no_folder_of_the_tree_count
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = tmp_path / "cargo"
-    program.write_text("#!/bin/sh\nexit 0\n")
+    program.write_text("#!/bin/sh\nexit 1\n")
     program.chmod(0o755)
     (tmp_path / "Cargo.toml").write_text("")
     monkeypatch.chdir(tmp_path)

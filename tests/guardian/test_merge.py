@@ -175,6 +175,7 @@ def test_many_conflicts_are_counted_and_a_strange_name_stays_on_its_line(work: W
     two = work.commit("two", dict.fromkeys(names, "two"), work.base)
     answer = work.merge(two, work.merge(one)["commit"])
     assert len(answer["files"]) == 25
+    assert answer["feedback"].count("\n- ") == 21
     assert "- and 5 more\n" in answer["feedback"]
     assert "\x1b" not in answer["feedback"]
     assert "- 'a\\nb" in answer["feedback"]
@@ -238,6 +239,21 @@ def test_a_branch_that_is_moved_while_we_merge_is_an_error_and_stays_where_it_is
     assert work.head == theirs
 
 
+def test_a_branch_that_is_checked_out_while_we_merge_is_not_moved(
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = work.merge(work.commit("one", {"one": "1"}, work.base))["commit"]
+
+    def check_out(*_: object) -> dict[str, Any]:
+        git("worktree", "add", "-q", str(tmp_path / "theirs"), BRANCH, cwd=work.project)
+        return {"status": "green"}
+
+    monkeypatch.setattr(merge, "run_checks", check_out)
+    answer = work.merge(work.commit("two", {"two": "2"}, work.base), head)
+    assert f"is checked out at {tmp_path / 'theirs'}" in answer["error"]
+    assert work.head == head
+
+
 def test_a_branch_that_somebody_removed_is_an_error_that_says_how_to_have_it_again(
     work: Work,
 ) -> None:
@@ -250,11 +266,12 @@ def test_a_branch_that_somebody_removed_is_an_error_that_says_how_to_have_it_aga
 
 
 def test_a_branch_that_is_checked_out_somewhere_is_an_error_with_the_place(
-    work: Work, tmp_path: Path
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     head = work.merge(work.commit("one", {"one": "1"}, work.base))["commit"]
     place = tmp_path / "theirs"
     git("worktree", "add", "-q", str(place), BRANCH, cwd=work.project)
+    monkeypatch.setattr(merge.trees, "opened", None)  # nothing is begun
     answer = work.merge(work.commit("two", {"two": "2"}, work.base), head)
     assert answer["status"] == "error"
     assert f"is checked out at {place}" in answer["error"]

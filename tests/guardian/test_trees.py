@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -131,17 +131,22 @@ def test_a_tree_of_a_living_process_is_waited_for_until_the_time_is_up(
     assert (folder / "theirs").exists()
 
 
-def test_a_lock_that_was_removed_with_its_tree_keeps_nobody_out_and_lets_nobody_in(
-    project: Path, folder: Path
+def test_a_lock_that_was_removed_while_we_waited_for_it_is_not_taken(
+    project: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked = []
+
+    def flock(fd: int, how: int) -> None:
+        if not asked:
+            (folder / "lock").unlink()  # who held it has finished in this moment
+        asked.append(fd)
+        fcntl.flock(fd, how)
+
+    monkeypatch.setattr(trees, "fcntl", SimpleNamespace(flock=flock, LOCK_EX=2, LOCK_NB=4))
     with trees.clean(str(project), str(folder), "main", CLOCK):
-        gone = os.open(folder / "lock", os.O_RDWR)
-    try:
-        fcntl.flock(gone, fcntl.LOCK_EX)  # who waited for the one before has a file without a name
-        with trees.clean(str(project), str(folder), "main", CLOCK) as path:
-            assert Path(path).is_dir()
-    finally:
-        os.close(gone)
+        assert (folder / "lock").exists()
+    assert len(asked) == 2
+    assert not folder.exists()
 
 
 def test_a_kept_tree_stays_until_it_is_removed_and_is_made_anew_when_asked_for_again(

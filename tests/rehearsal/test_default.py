@@ -15,7 +15,12 @@ import pytest
 from attractor.pipeline.dot import parse
 from attractor.pipeline.graph import build
 from attractor.rehearsal.default import COMPLETE, scenario_for
+from attractor.rehearsal.made_rubric import rubric_for
 from attractor.rehearsal.turn import Script, Text, ToolCall, due
+from attractor.rubric import manifest, question, render
+from attractor.rubric.lint import lint
+from guardian.evidence import look_up
+from guardian.tasks import answer
 
 SECONDS = 60
 LAUNCHED = "Async agent launched successfully."
@@ -49,7 +54,10 @@ def test_every_node_with_work_to_do_has_an_orchestrator_and_no_other_has() -> No
         "start [shape=Mdiamond]; a [shape=box]; b [handler=codergen];",
         "gate [shape=hexagon]; tool [shape=parallelogram, command=true]; end [shape=Msquare];",
     )
-    assert set(script.nodes) == {"a", "b"}
+    assert {node for node, each in script.nodes.items() if "orchestrator" in each.roles} == {
+        "a",
+        "b",
+    }
 
 
 def test_the_worker_is_of_the_node_s_type_and_is_told_what_the_node_wants() -> None:
@@ -91,9 +99,80 @@ def test_whoever_is_asked_for_more_says_that_nothing_is_left() -> None:
     assert COMPLETE in said.text.splitlines()
 
 
-def test_the_judge_finds_everything_right() -> None:
-    (turn,) = scenario("a;").turns("judge", "a", 3)
-    assert turn.blocks == (ToolCall("StructuredOutput", {"score": 1.0, "evidence": []}),)
+def quoted(script: Script, node: str) -> list[tuple[str, str]]:
+    """File and words of what the judge of a node quotes."""
+    (turn,) = script.turns("judge", node, 3)
+    (call,) = turn.blocks
+    assert isinstance(call, ToolCall)
+    assert call.input["score"] == 1.0
+    return [(each["file"], each["quote"]) for each in call.input["evidence"]]
+
+
+def test_the_judge_finds_everything_right_and_quotes_what_the_worker_writes() -> None:
+    script = scenario('a [files="x.json, lib/x.go, y.py"];', "b;", 'c [files="x.json"];')
+    assert quoted(script, "a") == [("lib/x.go", "// rehearsed")]
+    assert quoted(script, "b") == [("b.txt", "Written in a rehearsal.")]
+    assert quoted(script, "c") == [("c.txt", "Written in a rehearsal.")]
+    assert quoted(script, "elsewhere") == []
+
+
+def test_what_is_quoted_is_found_from_the_top_of_the_tree() -> None:
+    graph = build(parse('digraph g { target_dir=app; a; b [target_dir="./web/", files="x.ts"]; }'))
+    script = scenario_for(graph)
+    assert quoted(script, "a") == [("app/a.txt", "Written in a rehearsal.")]
+    assert quoted(script, "b") == [("web/x.ts", "// rehearsed")]
+    assert quoted(scenario_for(graph, target_dir="d"), "b") == [("d/x.ts", "// rehearsed")]
+
+
+def test_at_a_gate_the_work_before_it_is_quoted_and_what_stands_where_there_is_none() -> None:
+    graph = build(
+        parse(
+            """digraph g {
+                s [shape=Mdiamond]; a; b; ga [shape=hexagon]; gb [shape=hexagon];
+                both [shape=hexagon]; d [shape=diamond]; maybe [shape=hexagon];
+                s -> a -> ga -> both; s -> b -> gb -> both -> d;
+                d -> maybe [condition=pass]; d -> s; both -> a;
+            }"""
+        )
+    )
+    line = {"file": "README.md", "line": 1, "quote": "A project."}
+    script = scenario_for(graph, standing=[line])
+    assert [name for name, _ in quoted(script, "ga")] == ["a.txt"]
+    assert [name for name, _ in quoted(script, "gb")] == ["b.txt"]
+    assert [name for name, _ in quoted(script, "both")] == ["a.txt", "b.txt"]
+    assert quoted(script, "maybe") == quoted(script, "s") == [("README.md", "A project.")]
+
+
+def test_the_other_roles_of_a_run_answer_in_their_forms() -> None:
+    script = scenario("a;")
+    said = {}
+    for role in ("supervisor", "guardian", "rubric"):
+        (turn,) = script.turns(role)
+        (call,) = turn.blocks
+        assert isinstance(call, ToolCall)
+        assert call.name == "StructuredOutput"
+        said[role] = set(call.input)
+    assert said["supervisor"] == {"state", "text"}
+    schema = answer.SCHEMA
+    assert set(schema["required"]) <= said["guardian"] <= set(schema["properties"])
+    assert said["rubric"] == set(question.SCHEMA["required"])
+
+
+@pytest.mark.parametrize("pieces", [0, 1, 3, 7, 90])
+def test_the_rubric_is_one_that_work_can_be_judged_by(pieces: int) -> None:
+    nodes = " ".join(f'n{at} [promise_ac="AC-{at}"];' for at in range(pieces))
+    graph = build(parse(f"digraph g {{ s [shape=Mdiamond]; {nodes} }}"))
+    criteria = [f"AC-{at}" for at in range(pieces + 2)]
+    said = rubric_for(graph, criteria)
+    files = render.files(said, prd_id="P", created="", session="")
+    rubric = manifest.parse(files, "folder")
+    found = lint(rubric, criteria=criteria, nodes={*map(str, graph.nodes)}, prd_id="P")
+    assert found == []
+    judged = [each for feature in rubric.features for each in feature.nodes]
+    assert judged == [f"n{at}" for at in range(pieces)]
+    assert len(rubric.features) <= 50
+    allowed = question.SCHEMA["properties"]["features"]["items"]["properties"]
+    assert {key for each in said["features"] for key in each} <= set(allowed)
 
 
 @pytest.fixture
@@ -144,6 +223,25 @@ def test_the_worker_writes_the_node_s_files_and_commits_them_whenever_it_is_aske
     done = subprocess.run(argv, cwd=tmp_path, timeout=SECONDS, capture_output=True, check=True)
     assert b"1 passed" in done.stdout
     compile((tmp_path / "src" / "a.py").read_text(), "a.py", "exec")
+    # The same without pytest.
+    argv = [sys.executable, "-I", "-m", "unittest", "discover", "-s", "src", "-p", "test_*.py"]
+    plain = subprocess.run(argv, cwd=tmp_path, timeout=SECONDS, capture_output=True, check=True)
+    assert b"Ran 1 test" in plain.stderr
+
+
+@pytest.mark.parametrize("before", [None, "x = 1\n", "no newline at the end"])
+@pytest.mark.parametrize("name", ["a.py", "test_a.py", "a.txt", "a.md", "a.css", "Makefile"])
+def test_what_the_judge_quotes_stands_there_whatever_was_there_before(
+    name: str, before: str | None, work: Callable[[str], dict[str, Any]], tmp_path: Path
+) -> None:
+    if before is not None:
+        (tmp_path / name).write_text(before)
+    script = scenario(f'impl [files="{name}"];')
+    for _ in range(2):
+        work(command(script, "impl"))
+        ((file, words),) = quoted(script, "impl")
+        (found,) = look_up(str(tmp_path), "", "", [{"file": file, "quote": words}])
+        assert found.found
 
 
 def test_a_file_of_the_user_s_is_kept(
@@ -156,7 +254,8 @@ def test_a_file_of_the_user_s_is_kept(
 
 def test_a_folder_gets_a_file(work: Callable[[str], dict[str, Any]], tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
-    assert work(command(scenario('impl [files="src"];'), "impl"))["files"] == ["src/rehearsed.txt"]
+    made = work(command(scenario('impl [files="src"];'), "impl"))
+    assert made["files"] == ["impl.txt", "src/rehearsed.txt"]
 
 
 def test_files_that_git_ignores_are_no_obstacle(

@@ -25,6 +25,7 @@ from attractor.rehearsal.turn import (
     Text,
     ToolCall,
     Turn,
+    due,
 )
 
 GRAPH = build(parse_dot("digraph g { impl [worker_type=tdd]; other; }"))
@@ -168,8 +169,15 @@ def test_a_peeker_reads_every_path_by_tool_and_by_shell(tmp_path: Path) -> None:
 def test_a_rejected_node_is_judged_again_and_its_work_is_done_again() -> None:
     made = applied("reject@impl", terms=Terms(rejections=2))
     bad, good = turns(made, role="judge")
-    assert (bad.sessions, good) == (2, PLAIN.roles["judge"][0])
-    assert bad.blocks == (ToolCall("StructuredOutput", {"score": 0.0, "evidence": []}),)
+    assert [good] == list(turns(PLAIN, role="judge"))
+    (verdict,) = bad.blocks
+    assert isinstance(verdict, ToolCall)
+    assert (verdict.input["score"], verdict.input["evidence"]) == (0.0, [])
+    assert verdict.input["problem"]
+    # Whoever judges in these validations, and nobody later.
+    for number, wrong in ((1, True), (2, True), (3, False), (11, False)):
+        prompt = f"Judge this.\nValidation {number} of node impl\nThe scenario"
+        assert (due([bad, good], [prompt]) == 0) is wrong
     for attempt in (1, 2):
         *plain, again, _, claim = turns(made, attempt)
         assert plain == list(turns(PLAIN))

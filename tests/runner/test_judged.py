@@ -35,12 +35,12 @@ class Judged:
         words = ("-c", "user.name=P", "-c", "user.email=p@example.org")
         git(*words, "commit", "-q", "--allow-empty", "-m", "first", cwd=self.project)
         self.layout: RunLayout = run_layout(str(self.project), "r")
-        self.rubric = folder / "rubric"
+        self.rubric = self.project / "rubric"
         self.other = self.project / ".claude" / "worktrees" / "other"
         for each in (self.rubric, self.other, Path(self.layout.node("n"))):
             each.mkdir(parents=True)
-            (each / "secret.txt").write_text("secret")
-        Path(self.layout.key).write_text("secret")
+            (each / "secret.txt").write_text("hidden-word")
+        Path(self.layout.key).write_text("hidden-word")
         self.folder = Path(self.layout.trees, "n-1")
         self.tree = self.folder / "tree"
         git_dir = self.folder / "git"
@@ -53,7 +53,7 @@ class Judged:
         (self.home / ".cache" / "pip").mkdir(parents=True)
         (self.home / ".cache" / "pip" / "loaded").write_text("the person's")
         (self.home / ".claude").mkdir()
-        (self.home / ".claude" / ".credentials.json").write_text("secret")
+        (self.home / ".claude" / ".credentials.json").write_text("hidden-word")
 
     def argv(self, *commands: str, **said: Any) -> list[str]:
         spec = {
@@ -111,18 +111,18 @@ def test_green_red_and_a_missing_folder_are_told_apart(judged: Judged) -> None:
 
 def test_a_test_of_the_agent_finds_no_secret_of_the_run(fenced: Judged) -> None:
     places = [
-        fenced.rubric,
-        fenced.layout.key,
-        fenced.layout.node("n"),
-        fenced.other,
+        fenced.rubric / "secret.txt",
+        Path(fenced.layout.key),
+        Path(fenced.layout.node("n"), "secret.txt"),
+        fenced.other / "secret.txt",
         fenced.home / ".claude" / ".credentials.json",
-        fenced.folder / "spec",
     ]
-    looks = "; ".join(f"cat {shlex.quote(f'{place}')} {place}/*" for place in places)
-    said = fenced(f"{looks}; grep -r secret {fenced.folder} {fenced.project}; exit 1")
-    assert said["blindness"] == sandbox.BWRAP
-    assert "secret\n" not in said["tail"].replace("secret.txt", "")
-    assert said["tail"].count("No such file") + said["tail"].count("Permission") >= len(places)
+    for place in places:
+        line = f"cat {shlex.quote(str(place))}; exit 1"
+        assert fenced(line, sandbox="off")["tail"] == "hidden-word"
+        assert "hidden-word" not in fenced(line)["tail"]
+    said = fenced(f"grep -r hidden-word {fenced.project} {fenced.home} && exit 1; ls ..; true")
+    assert (said["status"], said["blindness"]) == ("green", sandbox.BWRAP)
 
 
 def test_a_test_of_the_agent_writes_into_the_tree_and_nowhere_else(fenced: Judged) -> None:
@@ -171,7 +171,11 @@ def test_a_rehearsal_has_a_home_of_its_own_and_no_login(fenced: Judged) -> None:
 
 
 def test_no_login_of_the_person_goes_in(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "GH_TOKEN"):
+    monkeypatch.setenv("CLAUDE_CODE_USE_BEDROCK", "1")
+    for name in (
+        *("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "GH_TOKEN"),
+        "AWS_SECRET_ACCESS_KEY",
+    ):
         monkeypatch.setenv(name, "hidden-word")
     assert "hidden-word" not in judged("env; exit 1")["tail"]
 
