@@ -16,7 +16,6 @@ decided is forgotten, and decided again, for some minutes, before the Guardian g
 
 from __future__ import annotations
 
-import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol, final
@@ -109,6 +108,7 @@ class Loop:
         self._watched: set[str] = set()
         self._failing_since: float | None = None
         self._shown = -1
+        self._ahead = False
         self._record, self.core = opened()
 
     @property
@@ -133,18 +133,15 @@ class Loop:
                 self._failing_since = now
             if now - self._failing_since > _FAILING_SECONDS:
                 raise
-            self._begin_anew()
             return False
         self._failing_since = None
         return ended
 
-    def _begin_anew(self) -> None:
-        """Forget what was decided and is not on the disk."""
-        with contextlib.suppress(StorageError, ToolError):
-            self._record, self.core = self._opened()
-
     def step(self) -> bool:
         """Do one round; say whether the run has ended, and all that follows was done."""
+        if self._ahead:
+            self._record, self.core = self._opened()
+            self._ahead = False
         heard = self._letters.heard()
         results = self._processes.results()
         self._decide([each for _, each in heard], results)
@@ -168,14 +165,13 @@ class Loop:
         advance(core)
 
     def _append(self) -> None:
-        try:
-            entries = self.core.take()
-            if entries:
-                self._record.append_all(entries)
-        except BaseException:
-            # What was taken is applied, and not on the disk: no decision may stand on it.
-            self._begin_anew()
-            raise
+        entries = self.core.take()
+        if entries:
+            # What was taken is applied already: until it is on the disk, no decision may stand
+            # on it, and where it cannot be written the core is made anew from what is.
+            self._ahead = True
+            self._record.append_all(entries)
+            self._ahead = False
 
     # What follows
 
