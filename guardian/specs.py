@@ -26,8 +26,16 @@ def spec(core: Core, task: Task) -> dict[str, Any]:
         "request": core.request.as_json(),
         "node": task.node,
         "attempt": task.attempt,
+        "sandbox": core.terms[task.node].sandbox if task.node else "",
+        "rubric": _rubric_of(core),
     }
     return {**said, **KINDS[task.kind](core, task)}
+
+
+def _rubric_of(core: Core) -> dict[str, Any] | None:
+    """Return where the rubric is, and what it must be: to be judged by, and to be hidden."""
+    sealed = core.story.rubric
+    return {key: sealed[key] for key in ("folder", "files")} if sealed else None
 
 
 def seconds(core: Core, task: Task) -> float:
@@ -70,7 +78,6 @@ def _validate(core: Core, task: Task) -> dict[str, Any]:
         "number": 1 + sum(each.get("outcome") != "investigate" for each in story.verdicts),
         "features": rubric.get("scope", {}).get(task.node, []),
         "acceptance": rubric.get("acceptance", {}).get(task.node, ""),
-        "rubric": {key: rubric[key] for key in ("folder", "files")} if rubric else None,
         "checks": list(terms.checks),
         "target_dir": made.target_dir if made else core.request.target_dir,
         "label": node.attrs.get("label", ""),

@@ -31,6 +31,7 @@ class Terms:
     role: Role
     checks: tuple[str, ...] = ()
     model: str = ""
+    sandbox: str = "auto"
     limits: Limits = field(default_factory=Limits)
     assignment: Assignment | None = None
     """For work: all that its Runner is told, but for the attempt."""
@@ -47,6 +48,7 @@ def terms_of(graph: Graph, request: Request, clock: Clock) -> dict[str, Terms]:
             role=role(graph, node),
             checks=tuple(own["checks"]),
             model=own["model"],
+            sandbox=own["sandbox"],
             limits=Limits.from_json(own["limits"]),
             assignment=assignments.from_json(given, node.id) if given else None,
         )
@@ -87,6 +89,7 @@ def _resolved(graph: Graph, request: Request) -> dict[str, Any]:
         found[str(node.id)] = {
             "checks": list(settings.words("checks")),
             "model": settings.word("model"),
+            "sandbox": request.sandbox or settings.word("sandbox"),
             "limits": asdict(limits),
             "assignment": made,
         }
