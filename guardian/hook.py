@@ -19,8 +19,17 @@ def run_hook(request: Request, story: Story) -> None:
     layout = request.layout
     spec, out = os.path.join(layout.tasks, "hook.spec"), os.path.join(layout.tasks, "hook.done")
     said = {"kind": "hook", "request": request.as_json(), "command": request.on_end}
-    event = {"run": request.run_id, "run_root": request.run_root, **(story.ended or {})}
-    atomic.replace(spec, json.dumps({**said, "event": event, "out": out}).encode())
+    ended = story.ended or {}
+    told = {key: ended.get(key, "") for key in ("result", "exit", "reason", "head")}
+    report = layout.success if os.path.exists(layout.success) else layout.final
+    event = {
+        "run": request.run_id,
+        "run_root": request.run_root,
+        "branch": story.integration,
+        "report": report,
+        **told,
+    }
+    atomic.replace(spec, json.dumps({**said, "env": event}).encode())
     try:
         run_tool(own_command("guardian.task", spec, out), timeout_seconds=_SECONDS, cwd="/")
     except AttractorError as error:
