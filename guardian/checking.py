@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from attractor.spawn import own_command, run_leashed
+from guardian.found_checks import found_checks
 from signals import atomic
 from signals.atomic import storage_errors
 from signals.clock import Clock
@@ -20,6 +21,13 @@ from signals.clock import Clock
 CHECK_SECONDS: Final = 1800.0
 _SLACK_SECONDS: Final = 60.0
 _MOST_BYTES: Final = 1024 * 1024
+
+
+def commands(spec: Mapping[str, Any], tree: str) -> list[str]:
+    """Return the checks that the task is told of, or else those that the tree itself has."""
+    if spec.get("checks"):
+        return [str(each) for each in spec["checks"]]
+    return list(found_checks(os.path.join(tree, str(spec.get("target_dir") or ""))).checks)
 
 
 def run_checks(
@@ -74,13 +82,20 @@ def _question(
         "attempt": spec["attempt"],
         "tree": tree,
         "target_dir": spec.get("target_dir", ""),
-        "hidden": [each for each in (request.get("rubric"),) if each],
+        "hidden": _hidden(spec),
         "sandbox": request.get("sandbox") or spec.get("sandbox") or "auto",
         "commands": list(commands),
         "timeout": timeout_seconds,
         "base_url": request.get("base_url", ""),
         "out": out,
     }
+
+
+def _hidden(spec: Mapping[str, Any]) -> list[str]:
+    """Return where rubrics are: the one that was asked for, and the one that is judged by."""
+    rubric = spec.get("rubric") or {}
+    folders = {spec["request"].get("rubric"), rubric.get("folder"), *spec.get("hidden", ())}
+    return sorted(filter(None, folders))
 
 
 def _read(out: str) -> dict[str, Any] | None:

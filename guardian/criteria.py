@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, final
 
 from attractor.errors import InputError
-from attractor.yaml_source import YamlSource
 from attractor.rubric import manifest, seal
 from attractor.rubric.model import Feature, Rubric
+from attractor.yaml_source import YamlSource
 from guardian.feedback import Guard
 from guardian.judge import Case
 from guardian.verdict import Thresholds

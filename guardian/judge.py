@@ -96,6 +96,8 @@ class Work:
     """The results of its checks, as they may be quoted; empty where there are none."""
     gate: bool = False
     """It is all that was merged up to here, not one node's work."""
+    title: str = ""
+    """Which verdict on which node is asked for."""
 
 
 @final
@@ -116,6 +118,7 @@ def question(case: Case, work: Work, doubts: Sequence[str] = (), refused: str = 
         _TASK.format(what=what),
         _EVIDENCE,
         _PROBLEM,
+        work.title,
         _tagged("work", f"{work.label}\n{work.prompt[:_MOST_PROMPT]}".strip()),
         _tagged("scenario", case.text),
         _tagged("guide", case.guide),

@@ -19,7 +19,7 @@ from attractor.errors import ToolError
 from attractor.git import MOST_BYTES, Git, repository
 from attractor.run.layout import RunLayout, escape
 from guardian import trees
-from guardian.checking import CHECK_SECONDS, run_checks
+from guardian.checking import CHECK_SECONDS, commands, run_checks
 from signals.clock import Clock
 
 _MOST_NAMED: Final = 20
@@ -142,7 +142,7 @@ def _conflict(spec: Mapping[str, Any], start: str, files: list[str]) -> dict[str
 def _tested(spec: Mapping[str, Any], tree: str, start: str, clock: Clock) -> dict[str, Any] | None:
     """Return what the checks say against the merge; nothing when they are green."""
     seconds = float(spec.get("timeout") or CHECK_SECONDS)
-    said = run_checks(spec, tree, spec.get("checks", ()), seconds, clock)
+    said = run_checks(spec, tree, commands(spec, tree), seconds, clock)
     if said["status"] == "green":
         return None
     if said["status"] == "error":

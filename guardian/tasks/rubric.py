@@ -45,8 +45,6 @@ def run(spec: Mapping[str, Any], clock: Clock) -> dict[str, Any]:
         return _answer("acceptance", "", {}, graph, None)
     if not request.rehearsed:
         return _written(spec, request.rubric, request, graph, document, clock)
-    # The scripted model reads no requirements, so it need not cover them.
-    document = document._replace(criteria=())
     folder = os.path.join(request.layout.tasks, "rubric", os.path.basename(request.rubric))
     if locate.is_rubric(folder):
         return _sealed(folder, request, graph, document)

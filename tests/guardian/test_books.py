@@ -15,6 +15,7 @@ from attractor.pipeline.dot import parse
 from attractor.pipeline.graph import Graph, build
 from attractor.promise import model
 from attractor.promise.store import Store
+from attractor.run.journal import Journal
 from attractor.run.layout import RunLayout
 from attractor.run.story import Story
 from guardian import books
@@ -303,6 +304,23 @@ def test_a_bead_that_somebody_else_works_on_is_told_of_a_failure_and_stays_their
     now = project.bead()
     assert (now["status"], now["assignee"]) == ("in_progress", "joe")
     assert len(now["comments"]) == 1
+
+
+def test_what_the_journal_says_is_told_and_the_end_as_it_will_be(
+    project: Project, told: Callable[..., Told]
+) -> None:
+    run = told()
+    project.put(BEAD)
+    dot = run.root / "pipeline.dot"
+    dot.write_text(DOT)
+    opened = {"statuses": dict.fromkeys(map(str, run.graph.nodes), "pending")}
+    move = {"node": "one", "event": "dispatched", "from": "pending", "to": "active", "attempt": 1}
+    with Journal.open(RunLayout(str(run.root)).journal, project.clock) as journal:
+        journal.append_all([("PipelineOpened", opened), ("NodeMoved", move)])
+    assert project.tell({"graph": str(dot), "result": ""}) == []
+    assert (project.bead()["status"], model.owner(project.promise())) == ("in_progress", ME)
+    assert project.tell({"graph": str(dot), "result": "failed"}) == []
+    assert (project.bead()["status"], model.owner(project.promise())) == ("open", None)
 
 
 def test_what_there_is_not_is_a_note(project: Project) -> None:

@@ -105,6 +105,21 @@ def test_an_answer_that_is_none_is_an_error(
     assert checks("true")["status"] == "error"
 
 
+def test_every_rubric_is_named_to_what_fences_the_checks(
+    checks: Checks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = """
+    hidden=$(sed 's/.*"hidden": \\[\\([^]]*\\).*/\\1/' "$1" | tr -d '"')
+    printf '{"status": "red", "seconds": 0, "tail": "%s"}' "$hidden" > "${1%.spec}.json"
+    """
+    monkeypatch.setattr(
+        checking, "own_command", lambda _, path: ["/bin/sh", "-c", line, "sh", path]
+    )
+    assert checks("true")["tail"] == ""
+    said = checks("true", rubric={"folder": "/sealed"}, hidden=["/more"])
+    assert said["tail"] == "/more, /sealed"
+
+
 def test_an_answer_that_a_dead_one_left_does_not_count(
     checks: Checks, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from attractor.git import repository
 from attractor.run.layout import run_layout
+from guardian import trees
 from guardian.tasks import merge
 from signals.clock import SystemClock
 
@@ -271,7 +272,7 @@ def test_a_branch_that_is_checked_out_somewhere_is_an_error_with_the_place(
     head = work.merge(work.commit("one", {"one": "1"}, work.base))["commit"]
     place = tmp_path / "theirs"
     git("worktree", "add", "-q", str(place), BRANCH, cwd=work.project)
-    monkeypatch.setattr(merge.trees, "opened", None)  # nothing is begun
+    monkeypatch.setattr(trees, "opened", None)  # nothing is begun
     answer = work.merge(work.commit("two", {"two": "2"}, work.base), head)
     assert answer["status"] == "error"
     assert f"is checked out at {place}" in answer["error"]
@@ -315,6 +316,6 @@ def test_a_merge_killed_after_the_branch_was_moved_is_found_done(
     two = work.commit("two", {"two": "2"}, work.base)
     spec = work.spec(two, head)
     done = merge.run(spec, SystemClock())
-    monkeypatch.setattr(merge.trees, "opened", None)  # nothing is merged a second time
+    monkeypatch.setattr(trees, "opened", None)  # nothing is merged a second time
     assert merge.run(spec, SystemClock()) == done
     assert repository(str(work.project)).branch(BRANCH) == done["commit"]

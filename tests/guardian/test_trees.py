@@ -134,7 +134,7 @@ def test_a_tree_of_a_living_process_is_waited_for_until_the_time_is_up(
 def test_a_lock_that_was_removed_while_we_waited_for_it_is_not_taken(
     project: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
+    asked: list[int] = []
 
     def flock(fd: int, how: int) -> None:
         if not asked:

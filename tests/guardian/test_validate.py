@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -77,7 +76,9 @@ class Made:
     def spec(self, **said: Any) -> dict[str, Any]:
         from attractor.rubric import seal
 
-        files = seal.hashes(seal.read(str(self.rubric)))
+        if "rubric" not in said:
+            files = seal.hashes(seal.read(str(self.rubric)))
+            said["rubric"] = {"folder": str(self.rubric), "files": files}
         return {
             "kind": "validate",
             "task": "validate-1",
@@ -89,7 +90,6 @@ class Made:
             "round": 0,
             "features": ["F1", "F2"],
             "acceptance": "",
-            "rubric": {"folder": str(self.rubric), "files": files},
             "checks": ["make test"],
             "target_dir": "",
             "label": "Greet",
@@ -322,9 +322,9 @@ def test_a_rubric_that_was_changed_is_not_judged_by(made: Made, name: str, chang
 def test_a_rubric_that_is_gone_is_not_judged_by(made: Made) -> None:
     sealed = made.spec()["rubric"]
     shutil.rmtree(made.rubric)
-    with contextlib.suppress(FileNotFoundError):
-        made.rubric.mkdir()
-    assert made.run(Judges([said(1.0)]), rubric=sealed)["outcome"] == "unsealed"
+    answer = made.run(Judges([said(1.0)]), rubric=sealed)
+    assert answer["outcome"] == "unsealed"
+    assert "cannot be read" in answer["feedback"]
 
 
 def test_a_judge_that_copies_the_scenario_tells_nothing_of_it(made: Made) -> None:
@@ -351,7 +351,7 @@ def test_a_node_without_a_feature_is_judged_by_its_acceptance(made: Made) -> Non
     assert "the acceptance of greet: Nothing greets." in answer["feedback"]
     judges = Judges([said(1.0)])
     assert made.run(judges, features=[], rubric=None)["outcome"] == "passed"
-    assert "Write hello.py" in judges.asked[0]["prompt"]
+    assert "was asked for:\nWrite hello.py\n" in judges.asked[0]["prompt"]
 
 
 def test_a_feature_that_the_rubric_does_not_have_is_an_error(made: Made) -> None:

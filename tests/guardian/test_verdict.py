@@ -124,7 +124,7 @@ def test_weights_count_only_among_each_other(
 @pytest.mark.parametrize(
     ("scores", "outcome"),
     [
-        ((0.6, 0.6, 0.6), Outcome.PASSED),  # 0.1 + 0.2 and the like do not cost a pass
+        ((0.6, 0.6, 0.6), Outcome.PASSED),
         ((0.4, 0.4, 0.4), Outcome.FAILED),
         ((0.5, 0.6, 0.4), Outcome.INVESTIGATE),
         ((1.0, 1.0, 1.0), Outcome.PASSED),
@@ -136,6 +136,13 @@ def test_a_threshold_belongs_to_its_outcome(
 ) -> None:
     judged = [Scored("ABC"[at], "", score) for at, score in enumerate(scores)]
     assert weigh(judged, {"A": 0.1, "B": 0.2, "C": 0.7}).outcome is outcome
+
+
+def test_nobody_fails_because_of_how_computers_add() -> None:
+    assert 0.25 * 0.3 + 0.75 * 0.7 < 0.6
+    judged = [Scored("A", "", 0.3), Scored("B", "", 0.7)]
+    verdict = weigh(judged, {"A": 0.25, "B": 0.75})
+    assert (verdict.outcome, verdict.score) == (Outcome.PASSED, 0.6)
 
 
 @pytest.mark.parametrize(
