@@ -26,7 +26,7 @@ from attractor.run import keeping, request
 from attractor.run.layout import RunLayout
 from attractor.run.locate import read_object
 from attractor.run.request import Request
-from attractor.run.tail import has_ended
+from attractor.run.tail import ended_with
 from attractor.spawn import OwnModule, OwnProcess, TimeoutExpired, start_own
 from signals.atomic import replace, storage_errors
 from signals.clock import Clock, SystemClock, iso
@@ -191,7 +191,7 @@ class Keeper:
                     return True
         self._restarts.pop(GUARDIAN, None)
         # It was somebody else's child: only what it wrote says how it ended.
-        return has_ended(self._layout.journal)
+        return bool(ended_with(self._layout.journal))
 
     def _end_all(self) -> None:
         """End the children, what was started last at first."""

@@ -27,13 +27,30 @@ class Row:
 
     def line(self) -> str:
         """Return the row as it is printed."""
-        ours = f"{self.what:<52} {_human(self.ours_seconds):>10}"
-        theirs = f"{self.against:<38} {_human(self.theirs_seconds):>10}"
+        ours = f"{self.what:<52} {human(self.ours_seconds):>10}"
+        theirs = f"{self.against:<38} {human(self.theirs_seconds):>10}"
         budget = f"budget {self.budget}" if self.budget else ""
         return f"{ours}  {theirs}  {self.ratio:>6.2f}x  {budget}".rstrip()
 
 
-def _human(seconds: float) -> str:
+@dataclass(frozen=True)
+class Line:
+    """A row that is no ratio of two durations."""
+
+    what: str
+    ours: str
+    against: str
+    theirs: str
+    budget: str = ""
+
+    def line(self) -> str:
+        """Return the row as it is printed."""
+        text = f"{self.what:<52} {self.ours:>10}  {self.against:<38} {self.theirs:>10}"
+        return f"{text}  {'budget ' + self.budget if self.budget else ''}".rstrip()
+
+
+def human(seconds: float) -> str:
+    """Return a duration as it is printed."""
     for unit, scale in (("s", 1.0), ("ms", 1e3)):
         if seconds * scale >= 1:
             return f"{seconds * scale:.2f} {unit}"

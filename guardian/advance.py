@@ -86,7 +86,7 @@ def _budget(core: Core) -> None:
 
 def _dispatch(core: Core, name: str) -> None:
     role = core.terms[name].role
-    if role in _BUSY and _places_left(core) <= 0:
+    if not _may_begin(core, name):
         return
     story = core.story.node(name)
     last = story.attempt
@@ -97,6 +97,12 @@ def _dispatch(core: Core, name: str) -> None:
         data["base"] = core.story.head if fresh or last is None else last.base
         data["feedback"] = story.feedback or None
     core.move(name, NodeEvent.DISPATCHED, **data)
+
+
+def _may_begin(core: Core, name: str) -> bool:
+    last = core.story.node(name).attempt
+    free = core.terms[name].role not in _BUSY or _places_left(core) > 0
+    return free and (last is None or last.closed)
 
 
 _BUSY: Final = frozenset({Role.WORK, Role.TOOL, Role.CHECK, Role.JUDGE})
@@ -239,6 +245,8 @@ def _condition(core: Core, name: str) -> None:
     if back and current.number >= core.terms[name].limits.max_attempts:
         fail(core, name, f"sent back {current.number - 1} times already", final=True)
         return
+    if not all(_may_begin(core, str(edge.target)) for edge in back):
+        return  # until there is a place, and nothing is left of what was there
     core.move(name, NodeEvent.GATE_PASSED, attempt=current.number, outcome=outcome, closed=True)
     for edge in back:
         _send_back(core, str(edge.target), name)
@@ -324,10 +332,10 @@ def _stop(core: Core) -> None:
     stopping = core.story.stopping
     assert stopping is not None
     for name in list(core.running):
-        if core.terms[name].role is Role.WORK:
+        if core.terms[name].role is Role.WORK and not core.tasks(name, "merge"):
             fail(core, name, str(stopping["reason"]), free=True)
-    if not core.wants().runners:
-        _ended(core, str(stopping["result"]), str(stopping["reason"]))
+    if not core.wants().runners and not core.merging():
+        _close(core, str(stopping["result"]), str(stopping["reason"]))
 
 
 def _end(core: Core) -> None:
@@ -335,10 +343,14 @@ def _end(core: Core) -> None:
     story = core.story
     if core.running or core.again or core.plan.ready() or story.open_attempts or story.tasks:
         return
-    result, reason = _result(core)
+    _close(core, *_result(core))
+
+
+def _close(core: Core, result: str, reason: str) -> None:
+    """End the run, when beads and promise were told how."""
     if core.books_closed:
         _ended(core, result, reason)
-    else:
+    elif not any(each.closing for each in core.story.tasks.values()):
         core.begin("books", "", {"result": result})
 
 

@@ -28,7 +28,9 @@ _GATES: Final = frozenset({Role.CHECK, Role.JUDGE})
 def answer(core: Core, name: str, said: Answer | None) -> None:
     """Take in how a task ended; None for one that died without a word."""
     task = core.story.tasks.get(name)
-    if task is None or core.story.stopping is not None or core.story.ended is not None:
+    if task is None or core.story.ended is not None:
+        return
+    if core.story.stopping is not None and not task.finished:
         return
     if said is None or "error" in said:
         _silent(core, task, said or {"error": "it ended without an answer"})
@@ -78,7 +80,7 @@ def _input_unanswered(core: Core, task: Task, why: str) -> None:
 
 
 def _closed(core: Core, task: Task, what: str) -> None:
-    core.books_closed = core.books_closed or "result" in task.about
+    core.books_closed = core.books_closed or task.closing
     _ended(core, task, what)
 
 

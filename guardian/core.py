@@ -30,6 +30,8 @@ from guardian.terms import Terms
 
 Event = tuple[str, dict[str, Any]]
 _BY: Final = "guardian"
+_WITHIN: Final = frozenset({NodeEvent.REVIEW_REQUESTED, NodeEvent.REJECTED})
+"""What happens within an attempt, and beads do not show."""
 
 
 class Made(NamedTuple):
@@ -109,7 +111,7 @@ class Core:
         self.plan.move(NodeId(node), target, data.get("outcome"))
         self._place(node, target)
         self.moves += 1
-        if self.terms[node].role is Role.WORK:
+        if self.terms[node].role is Role.WORK and event not in _WITHIN:
             self.books_due = self.has_books
 
     def _place(self, node: str, state: NodeState) -> None:
@@ -201,8 +203,11 @@ class Core:
             for node, number in story.open_attempts.items()
             if node in self.terms and self.terms[node].role is Role.WORK
         }
-        idle = story.ended is not None or story.stopping is not None
-        return Wants(runners, [] if idle else list(story.tasks.values()))
+        if story.ended is not None:
+            return Wants(runners, [])
+        stops = story.stopping is not None
+        tasks = [each for each in story.tasks.values() if not stops or each.finished]
+        return Wants(runners, tasks)
 
     def upstream(self, name: str) -> Iterator[str]:
         """Yield the sources of a node's edges that have no condition."""

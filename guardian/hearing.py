@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from attractor.run.states import NodeEvent, NodeState
+from attractor.run.states import RUNNING, NodeEvent, NodeState
 from attractor.run.story import Decision, StoryEvent
 from guardian.core import Core
 from guardian.ending import fail
@@ -112,7 +112,7 @@ def _violation(core: Core, signal: Heard) -> None:
         _note(core, signal, orders=[order] if not before else [])
         return
     _note(core, signal)
-    if core.story.state(signal.node) in _AT_WORK:
+    if _at_work(core, signal.node):
         fail(core, signal.node, f"it went on doing what only workers may do: {reason}")
 
 
@@ -129,8 +129,13 @@ def _stuck(core: Core, signal: Heard) -> None:
         _note(core, signal, orders=[core.order(signal.node, "GUIDANCE", message=told)])
         return
     _note(core, signal)
-    if core.story.state(signal.node) in _AT_WORK:
+    if _at_work(core, signal.node):
         fail(core, signal.node, "it was stuck, and guidance did not help")
+
+
+def _at_work(core: Core, node: str) -> bool:
+    """Say whether an attempt can be ended; what is being merged was judged good."""
+    return core.story.state(node) in RUNNING and not core.tasks(node, "merge")
 
 
 def _crashed(core: Core, signal: Heard) -> None:
@@ -188,7 +193,6 @@ def _stop(core: Core, signal: Heard) -> None:
         )
 
 
-_AT_WORK: Final = frozenset({NodeState.ACTIVE, NodeState.IMPL_COMPLETE})
 _OF_THE_RUN: Final = frozenset({"INPUT_RESPONSE", "STOP_RUN"})
 
 RULES: Final[Mapping[str, Callable[[Core, Heard], None] | None]] = {

@@ -141,7 +141,7 @@ class Loop:
         """Do one round; say whether the run has ended, and all that follows was done."""
         if self._ahead:
             self._record, self.core = self._opened()
-            self._ahead = False
+            self._ahead, self._shown = False, -1
         heard = self._letters.heard()
         results = self._processes.results()
         self._decide([each for _, each in heard], results)

@@ -35,7 +35,10 @@ def spec(core: Core, task: Task) -> dict[str, Any]:
 def _rubric_of(core: Core) -> dict[str, Any] | None:
     """Return where the rubric is, and what it must be: to be judged by, and to be hidden."""
     sealed = core.story.rubric
-    return {key: sealed[key] for key in ("folder", "files")} if sealed else None
+    # Where there are no requirements there is no rubric, and what was sealed says so.
+    if not sealed or not sealed["folder"]:
+        return None
+    return {key: sealed[key] for key in ("folder", "files")}
 
 
 def seconds(core: Core, task: Task) -> float:
@@ -99,12 +102,19 @@ def _merge(core: Core, task: Task) -> dict[str, Any]:
         "head": task.about["head"],
         "branch": integration_branch(core.request.run_id),
         "base_commit": core.request.base_commit,
+        "handed_in": _handed_in(core),
         "checks": list(terms.checks),
         "target_dir": made.target_dir if made else core.request.target_dir,
         "label": label,
         "message": f"Merge {task.node} (attempt {task.attempt}): {label}",
         "timeout": terms.limits.check_timeout,
     }
+
+
+def _handed_in(core: Core) -> list[str]:
+    """Return what a merge may have been made of whose end nobody has seen."""
+    nodes = core.story.nodes.values()
+    return sorted({each.commit for node in nodes for each in node.attempts if each.commit})
 
 
 def _tool(core: Core, task: Task) -> dict[str, Any]:

@@ -14,13 +14,13 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from enum import Enum
-from typing import Final, final
+from typing import Final
 
 import click
 
 from attractor import git, tools, tripwire
+from attractor.cli import doctor_runs
+from attractor.cli.doctor_check import Check, Level
 from attractor.cli.output import dump, json_option, say
 from attractor.errors import StorageError, ToolError
 from attractor.spawn import install_hint
@@ -36,37 +36,10 @@ _PROC_INOTIFY: Final = "/proc/sys/fs/inotify/max_user_instances"
 _STATE_FOLDER: Final = os.path.join(".claude", "attractor")
 
 
-class Level(Enum):
-    """How much a check's answer matters."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@final
-@dataclass(frozen=True)
-class Check:
-    """One line of the answer."""
-
-    name: str
-    level: Level
-    message: str
-    fix: str = ""
-
-    def as_json(self) -> dict[str, str]:
-        """Return the object that `--json` prints."""
-        return asdict(self) | {"level": self.level.value}
-
-    def __str__(self) -> str:
-        line = f"{self.level.value:<5} {self.name:<14} {self.message}"
-        return f"{line}\n{'':<21}{self.fix}" if self.fix else line
-
-
 @click.command()
 @json_option
 def doctor(as_json: bool) -> None:
-    """Check this installation and the tools it needs.
+    """Check this installation, the tools that it needs, and this project.
 
     Exits with 0 when nothing failed; a warning is not a failure.
     """
@@ -131,20 +104,25 @@ def _sandbox() -> Iterator[Check]:
 
 def _claude() -> Iterator[Check]:
     on_path = shutil.which("claude")
-    if on_path:
-        yield Check("claude", Level.OK, on_path)
+    program = on_path or tools.find_claude()
+    if program is None:
+        message = "it is not on PATH; without it no agent can run"
+        fix = "install Claude Code, or install Attractor with its extra: attractor[sdk]"
+        yield Check("claude", Level.WARN, message, fix)
         return
-    import importlib.util
-
-    spec = importlib.util.find_spec("claude_agent_sdk")
-    if spec and spec.origin:
-        inside = os.path.join(os.path.dirname(spec.origin), "_bundled", "claude")
-        if os.access(inside, os.X_OK):
-            yield Check("claude", Level.OK, f"{inside} (inside claude-agent-sdk)")
-            return
-    message = "it is not on PATH; without it no agent can run"
-    fix = "install Claude Code, or install Attractor with its extra: attractor[sdk]"
-    yield Check("claude", Level.WARN, message, fix)
+    place = program if on_path else f"{program} (inside claude-agent-sdk)"
+    try:
+        version = tools.version(program, "--version", seconds=_TOOL_SECONDS)
+    except ToolError as error:
+        message = f"{error.problem}; without it no agent can run"
+        yield Check("claude", Level.WARN, message, error.fix or "install Claude Code again")
+        return
+    if tools.older(version, tools.CLAUDE_OLDEST):
+        oldest = tools.written(tools.CLAUDE_OLDEST)
+        message = f"{version} is older than {oldest}; without that no agent can run: {place}"
+        yield Check("claude", Level.WARN, message, "claude update")
+        return
+    yield Check("claude", Level.OK, f"{version} at {place}".removeprefix(" at "))
 
 
 def _inotify() -> Iterator[Check]:
@@ -265,7 +243,12 @@ _EXAMINATIONS: Final[tuple[Callable[[], Iterator[Check]], ...]] = (
     # `dot -V` speaks on stderr; a drawing names its version too, and proves that dot works.
     _tool("dot", "`attractor render` cannot draw", "-Tsvg", stdin=b"digraph { a }"),
     _claude,
+    doctor_runs.libraries,
+    doctor_runs.login,
     _inotify,
     _signals,
     _filesystem,
+    doctor_runs.disk,
+    doctor_runs.project,
+    doctor_runs.runs,
 )

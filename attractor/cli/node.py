@@ -21,7 +21,7 @@ from attractor.cli.revise import (
     set_option,
     settings_of,
 )
-from attractor.cli.status import table
+from attractor.cli.tables import table
 from attractor.errors import InputError
 from attractor.pipeline.document import Document
 from attractor.pipeline.dot import KEYWORDS, parse

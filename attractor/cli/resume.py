@@ -10,12 +10,16 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from attractor.cli.output import check_stdout, dump, json_lines_option, note, say
 
+if TYPE_CHECKING:
+    from attractor.run.request import Request
+
+_VALIDATED: Final = "validated"
 _AMOUNT: Final = click.FloatRange(min=0, min_open=True)
 _COUNT: Final = click.IntRange(min=1)
 
@@ -45,24 +49,39 @@ def go_on(run: str | None, changes: Mapping[str, Any], *, detach: bool, as_json:
     from attractor.run import request as requests
     from attractor.run.locate import whole_run
     from attractor.tripwire import check_start
-    from signals import atomic
     from signals.owner import Liveness
 
     check_start()
     layout = whole_run(run, os.getcwd())
     wanted = requests.load(layout.request)
     alive = keeping.keeper(layout)[1] is Liveness.ALIVE
-    if changes:
-        assert changes.keys() <= requests.CHANGEABLE
-        atomic.replace(layout.request, requests.dump(replace(wanted, **changes)))
-        if alive:
-            note("note: the run goes on already; what is changed counts when it is resumed next")
+    _ask_again(wanted, dict(changes), alive=alive)
     started = keeping.ensure_keeper(layout, os.environ)
     if not detach:
         sys.exit(follow(wanted.run_id, layout, started, as_json=as_json))
     if as_json:
-        said = {"event": "resumed", "run": wanted.run_id, "root": layout.root, "kept": alive}
+        said = {"event": "resumed", "run": wanted.run_id, "root": layout.root, "was_alive": alive}
         say(dump(said, indent=None))
     else:
         words = "goes on already" if alive else "goes on"
         say(f"{wanted.run_id} {words}\n{commands(wanted.run_id, layout)}")
+
+
+def _ask_again(wanted: Request, changes: dict[str, Any], *, alive: bool) -> None:
+    """Write down what is asked for now, where that is something else than before."""
+    from attractor.run import request as requests
+    from attractor.run.port import free_address
+    from attractor.run.tail import ended_with
+    from signals import atomic
+
+    result = "" if alive else ended_with(wanted.layout.journal)
+    if result and result != _VALIDATED:
+        changes["resumes"] = wanted.resumes + 1
+        if wanted.rehearsed:  # nobody is left who knows the old one, which may be taken by now
+            changes["base_url"] = free_address()
+    if not changes:
+        return
+    assert changes.keys() <= requests.CHANGEABLE
+    atomic.replace(wanted.layout.request, requests.dump(replace(wanted, **changes)))
+    if alive:
+        note("note: the run goes on already; what is changed counts when it is resumed next")

@@ -7,7 +7,6 @@ machine is collected, so that a person sees all of it.
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, final
@@ -26,6 +25,7 @@ from attractor.rubric import locate, prd
 from attractor.run import begin, config, preflight
 from attractor.run.layout import run_layout
 from attractor.run.locate import rehearsed_project
+from attractor.run.port import free_address
 from attractor.run.preflight import Finding
 from attractor.run.request import Request
 from attractor.run.run_preflight import agents_work, plan_of_run
@@ -34,7 +34,6 @@ from signals.clock import Clock
 ORDINARY: Final = "default"
 """The scenario in which everything goes well."""
 _ANYWHERE: Final = "http://127.0.0.1:9"  # the real address is known only later
-_LOOPBACK: Final = "127.0.0.1"
 
 
 @final
@@ -80,7 +79,7 @@ class Prepared:
         if self.make_project is not None:
             request = replace(request, base_commit=self.make_project())
         if request.rehearsed:
-            request = replace(request, base_url=f"http://{_LOOPBACK}:{_free_port()}")
+            request = replace(request, base_url=free_address())
         text = self.document.source.text
         begin.begin(request, text, clock, scenario=self.scenario)
         return request
@@ -229,10 +228,3 @@ def _about_rehearsal(request: Request) -> list[Finding]:
     except InputError as error:
         return [Finding(error.problem, error.where, error.fix)]
     return []
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind((_LOOPBACK, 0))
-        port: int = found.getsockname()[1]
-        return port

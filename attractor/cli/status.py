@@ -1,8 +1,9 @@
-"""`attractor status`: where every node stands, as the pipeline's file shows it.
+"""`attractor status`: where every node stands, as the pipeline's file shows it, or a run's journal.
 
-Reads only. Where a journal lies beside the file and says otherwise, one line on stderr tells. What
-may start now (`--deps-met`) is no view but a decision, so there the journal's states count; the
-file's are used where there is no journal, and for nodes that it does not know.
+Reads only. A run is shown by `status_run`; all that follows is about a file. Where a journal lies
+beside it and says otherwise, one line on stderr tells. What may start now (`--deps-met`) is no view
+but a decision, so there the journal's states count; the file's are used where there is no journal,
+and for nodes that it does not know.
 
 Start-up is part of what this verb promises (bench/), so it imports little, and the journal and
 the plan only when they are there or asked for.
@@ -12,12 +13,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from attractor.cli.output import dump, json_option, note, printable, say
+from attractor.cli.tables import in_line, table
 from attractor.errors import AttractorError, InputError
 from attractor.pipeline.graph import Graph, Node, NodeId
 from attractor.pipeline.load import load
@@ -31,19 +32,47 @@ _HEADINGS = ("NODE", "HANDLER", "STATUS", "BEAD", "WORKER", "LABEL")
 
 
 @click.command()
-@click.argument("file", type=click.Path())
+@click.argument("file", type=click.Path(), metavar="[FILE|RUN]", required=False)
 @click.option("--filter", "wanted", metavar="STATE", help="Only the nodes in this state.")
 @click.option("--deps-met", is_flag=True, help="Only the pending nodes that may start now.")
 @click.option("--summary", is_flag=True, help="Only the number of nodes in each state.")
+@click.option("--watch", is_flag=True, help="Of a run: again and again, until it has ended.")
 @json_option
-def status(file: str, wanted: str | None, deps_met: bool, summary: bool, as_json: bool) -> None:
-    """Show the states of a pipeline's nodes.
+def status(
+    file: str | None,
+    *,
+    wanted: str | None,
+    deps_met: bool,
+    summary: bool,
+    watch: bool,
+    as_json: bool,
+) -> None:
+    """Show how the nodes of a pipeline's FILE stand, or those of a RUN.
+
+    RUN is a run's name or folder; without it the current one. The options before --watch are for
+    files.
 
     The totals count the whole file, whatever the filters. With --deps-met the states are those of
     the journal, where there is one.
     """
+    if file is None or _names_run(file):
+        if wanted is not None or deps_met or summary:
+            problem = "--filter, --deps-met and --summary are for files"
+            raise click.UsageError(problem, click.get_current_context())
+        from attractor.cli.status_run import show  # only for a run
+
+        show(file, watch=watch, as_json=as_json)
+        return
+    if watch:
+        raise click.UsageError("--watch is for runs", click.get_current_context())
     if wanted is not None:
         _check_state(wanted)
+    _show_file(file, wanted, deps_met=deps_met, summary=summary, as_json=as_json)
+
+
+def _show_file(
+    file: str, wanted: str | None, *, deps_met: bool, summary: bool, as_json: bool
+) -> None:
     _, graph = load(file)
     recorded = _recorded(file, must_be_whole=deps_met)
     statuses = _statuses(graph, recorded) if deps_met else None
@@ -68,6 +97,12 @@ def status(file: str, wanted: str | None, deps_met: bool, summary: bool, as_json
     else:
         _print(graph, [] if summary else shown, counts, summary=summary)
     _note_differences(file, graph, recorded)
+
+
+def _names_run(given: str) -> bool:
+    if os.path.isdir(given):
+        return True
+    return not (os.sep in given or given == "-" or given.endswith(".dot") or os.path.exists(given))
 
 
 def _check_state(wanted: str) -> None:
@@ -100,12 +135,12 @@ def _print(
 ) -> None:
     prd = graph.attrs.get("prd_ref", "")
     total = sum(counts.values())
-    title = _line([graph.name or "(no name)", *([f"({prd})"] if prd else [])])
+    title = in_line([graph.name or "(no name)", *([f"({prd})"] if prd else [])])
     say(f"{title}: {total} node{'s' * (total != 1)}")
     if summary:
         width = max(map(len, counts), default=0)
         for state, count in counts.items():
-            say(f"  {_line([state]).ljust(width)}  {count}")
+            say(f"  {in_line([state]).ljust(width)}  {count}")
         return
     say("")
     if rows:
@@ -114,24 +149,7 @@ def _print(
     else:
         say("(no node matches)")
     say("")
-    say(", ".join(f"{_line([state])} {count}" for state, count in counts.items()))
-
-
-def table(rows: Sequence[Sequence[str]]) -> Iterable[str]:
-    """Yield the rows as lines with aligned columns; a column that is empty in all is left out."""
-    clean = [[_line([cell]) for cell in row] for row in rows]
-    kept = [
-        at for at in range(len(clean[0])) if len(clean) == 1 or any(row[at] for row in clean[1:])
-    ]
-    widths = {at: max(len(row[at]) for row in clean) for at in kept}
-    for row in clean:
-        yield "  ".join(row[at].ljust(widths[at]) for at in kept).rstrip()
-
-
-def _line(words: Iterable[str]) -> str:
-    """Return one printable line: a label may hold anything, and a terminal obeys some of it."""
-    text = " ".join(words)
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    say(", ".join(f"{in_line([state])} {count}" for state, count in counts.items()))
 
 
 def _recorded(file: str, *, must_be_whole: bool) -> RunState | None:

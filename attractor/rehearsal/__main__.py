@@ -69,6 +69,8 @@ def _serve(layout: RunLayout, told: int, parent: int) -> None:
         if not _goes_on(told, parent, _PORT_LOOK_SECONDS):
             return
     with server:
+        sys.stdout.write(f"rehearsal: the scripted model is at {server.base_url}\n")
+        sys.stdout.flush()
         while _goes_on(told, parent, _LOOK_SECONDS):
             pass
 

@@ -1,7 +1,7 @@
 """What a night brings, on request: each fault changes what is scripted for one node.
 
 Pure. What the script says for the node stays, and goes on when the fault is over. A fault is an
-orchestrator's first attempt's; only `reject` is a judge's.
+orchestrator's first attempt's; but `lie` is every attempt's, and `reject` a judge's.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Kind(enum.Enum):
     """
 
     REJECT = "reject"  # the node's first validation finds that the work is bad
-    LIE = "lie"  # completion is claimed with nothing done, whenever the session is asked
+    LIE = "lie"  # in every attempt completion is claimed with nothing done, whenever it is asked
     CRASH = "crash"  # the session's own process dies
     STUCK = "stuck"  # no answer comes, until the session is interrupted
     RATELIMIT = "ratelimit"  # the API refuses for a while
@@ -99,7 +99,7 @@ def _lie(script: Script, node: str, terms: Terms) -> Script:
     del terms
     _turns(script, ORCHESTRATOR, node)
     claim = Turn((Text(f"Everything is done.\n\n{COMPLETE}"),))
-    return _first_attempt(script, node, [claim] * _FOREVER)
+    return _everywhere(script, ORCHESTRATOR, node, lambda _: [claim] * _FOREVER)
 
 
 def _crash(script: Script, node: str, terms: Terms) -> Script:

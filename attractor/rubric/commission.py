@@ -54,12 +54,10 @@ def commission(given: Commission, tell: Tell) -> None:
     with tempfile.TemporaryDirectory(prefix="attractor-rubric-") as made:
         private = os.path.realpath(made)
         folder = given.folder or os.path.join(private, "acceptance-tests", given.name)
-        # The scripted model reads no requirements, so it need not cover them.
-        prd = given.prd._replace(criteria=()) if given.rehearsed else given.prd
         order = Order(
             folder=folder,
             prd_id=given.name,
-            prd=prd,
+            prd=given.prd,
             graph=given.graph,
             session=f"attractor-rubric-write-{stamp(clock.wall_ns())}",
             tag=str(os.getpid()),
@@ -104,7 +102,7 @@ def _environment(given: Commission, private: str) -> Iterator[Mapping[str, str] 
 
     home = os.path.join(private, "home")
     os.mkdir(home, mode=0o700)
-    with ScriptedServer(scenario_for(given.graph)) as server:
+    with ScriptedServer(scenario_for(given.graph, criteria=given.prd.criteria)) as server:
         yield rehearsal_environment(server.base_url, home, home, asker=Asker(question.ROLE))
 
 

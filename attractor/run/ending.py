@@ -20,7 +20,7 @@ from attractor.run.following import Following
 from attractor.run.layout import RunLayout
 from attractor.run.locate import Found, nodes_of, read_object
 from attractor.run.request import Request
-from attractor.run.tail import has_ended
+from attractor.run.tail import ended_with
 from attractor.spawn import OwnProcess
 from signals.clock import Clock
 from signals.mailbox import Mailbox
@@ -47,7 +47,7 @@ def ask(
 def is_over(layout: RunLayout) -> bool:
     """Say whether a run has ended, and nobody looks after it any more."""
     kept = keeping.keeper(layout)[1] is not Liveness.DEAD
-    return not kept and has_ended(layout.journal)
+    return not kept and bool(ended_with(layout.journal))
 
 
 def awaited(layout: RunLayout, started: OwnProcess | None, seconds: float, clock: Clock) -> bool:

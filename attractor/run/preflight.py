@@ -35,6 +35,7 @@ _STATUS: Final = (
     "--ignore-submodules=all",
     "--",
     ".",
+    ":(exclude).beads",  # which a run changes in the main checkout, and no work starts from
     *(f":(exclude).claude/{name}" for name in ("attractor", "worktrees", "completion-state")),
 )
 _LOGINS: Final = (

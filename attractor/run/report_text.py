@@ -30,6 +30,13 @@ _WALLS: Final = {
     "policy": "policy: rules and hooks were the only wall between the sessions and the rubric",
 }
 
+_RUBRICS: Final = {
+    "": "none was sealed",
+    "hand": "written by hand, and sealed before any work began",
+    "agent": "written by an agent from the requirements, and sealed before any work began",
+    "acceptance": "none; each node was judged by its acceptance text",
+}
+
 Document = Mapping[str, Any]
 
 
@@ -271,20 +278,21 @@ def _totals(document: Document, style: Style) -> Iterator[str]:
     yield f"- Cost, as the agents estimate it: {_cost(totals['cost_usd'])}"
     length = f", {took(totals['cooldown_seconds'])} in all" if totals["cooldowns"] else ""
     yield f"- Cooldowns: {totals['cooldowns']}{length}"
-    keys = ("attempts", "retries", "crashes", "rejections", "violations")
-    yield f"- Attempts: {', '.join(f'{totals[key]} {key}' for key in keys)}"
+    keys = ("retries", "crashes", "rejections", "violations")
+    more = ", ".join(f"{key}: {totals[key]}" for key in keys)
+    yield f"- Attempts: {totals['attempts']}, {more}"
     level = str(document["blindness"])
     yield f"- Blindness: {_WALLS.get(level, style.text(level))}"
     rubric = document["rubric"]
-    how = f"by {style.text(rubric['by'])}, {len(rubric['files'])} files" if rubric else "none"
-    yield from (f"- Rubric: {how}", "")
+    by = str(rubric["by"]) if rubric else ""
+    yield from (f"- Rubric: {_RUBRICS.get(by, style.text(by))}", "")
 
 
 def _evidence(document: Document, style: Style) -> Iterator[str]:
     yield from style.heading("Where the evidence lies", 2)
     root = str(document["run_root"])
     yield f"- Evidence of each verdict: {style.code(f'{root}/evidence')}"
-    if document["rubric"]:
+    if document["rubric"] and document["rubric"]["folder"]:
         yield f"- Rubric: {style.code(document['rubric']['folder'])}"
     yield f"- Journal: {style.code(f'{root}/journal.jsonl')}"
     yield f"- Pipeline: {style.code(document['pipeline'])}"

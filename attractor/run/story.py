@@ -75,6 +75,16 @@ class Task:
     about: Mapping[str, Any]
     at: str
 
+    @property
+    def closing(self) -> bool:
+        """Whether it tells beads and promise how the run has ended."""
+        return self.kind == "books" and "result" in self.about
+
+    @property
+    def finished(self) -> bool:
+        """Whether it goes on when the run is stopped: a merge may have moved the branch."""
+        return self.kind == "merge" or self.closing
+
 
 @final
 @dataclass(slots=True)

@@ -81,14 +81,16 @@ class Tail:
         self._fd, self._at, self._sum = -1, 0, _START
 
 
-def has_ended(path: str) -> bool:
-    """Say whether this journal's run has ended, and was not resumed since."""
-    ended = False
+def ended_with(path: str) -> str:
+    """Return the result of this journal's run; empty if it has not ended, or was resumed since."""
+    result = ""
     with Tail(path) as tail:
         for entry in tail.new().entries:
-            if entry.event in (StoryEvent.RUN_ENDED, StoryEvent.RUN_RESUMED):
-                ended = entry.event == StoryEvent.RUN_ENDED
-    return ended
+            if entry.event == StoryEvent.RUN_ENDED:
+                result = str(entry.data.get("result") or StoryEvent.RUN_ENDED.value)
+            elif entry.event == StoryEvent.RUN_RESUMED:
+                result = ""
+    return result
 
 
 def _entry(line: bytes) -> Entry | None:

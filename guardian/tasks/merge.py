@@ -22,6 +22,7 @@ from guardian import trees
 from guardian.checking import CHECK_SECONDS, commands, run_checks
 from signals.clock import Clock
 
+_OF_A_MERGE: Final = 2
 _MOST_NAMED: Final = 20
 _MOST_TAIL: Final = 3_000
 _IDENTITY: Final = (
@@ -86,9 +87,19 @@ def _start(project: Git, spec: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _is_ours(project: Git, spec: Mapping[str, Any], head: str, now: str) -> bool:
-    """Say whether the branch was moved by this very task, which was killed before it answered."""
-    parents = project.text("rev-list", "--max-count=1", "--parents", now, "--").split()[1:]
-    return parents == [head or project.commit(spec["base_commit"]), project.commit(spec["commit"])]
+    """Say whether only merges of ours moved the branch, by tasks that were killed before they answered.
+
+    Such a merge was tested; its node may have been ended for another reason.
+    """
+    known = {project.commit(spec["commit"]), *spec.get("handed_in", ())}
+    at = head or project.commit(spec["base_commit"])
+    words = ("rev-list", "--first-parent", "--parents", "--reverse", now, f"^{at}", "--")
+    for line in project.text(*words).splitlines():
+        made, *parents = line.split()
+        if len(parents) != _OF_A_MERGE or parents[0] != at or parents[1] not in known:
+            return False
+        at = made
+    return at == now
 
 
 def _checked_out(project: Git, branch: str) -> str:

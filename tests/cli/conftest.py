@@ -15,11 +15,13 @@ from typing import Any
 
 import pytest
 
+from attractor.run import ending, keeping
+from attractor.run.journal import Journal
 from attractor.run.layout import RunLayout, current_run, run_layout
 from signals import sign
 from signals.clock import SystemClock
 from signals.mailbox import Mailbox
-from signals.owner import Owner, owner_of
+from signals.owner import Liveness, Owner, owner_of
 
 DEADLINE_SECONDS = 60
 # Obeys as a Runner does: takes one order, says that it has ended, and is gone.
@@ -158,3 +160,158 @@ def pane(made_run: MadeRun) -> Iterator[Callable[[str], str]]:
     yield start
     call("kill-server")
     shutil.rmtree(folder, ignore_errors=True)
+
+
+NIGHT = Path(__file__).resolve().parents[1] / "run" / "night.jsonl"
+NIGHT_DOT = """
+digraph auth {
+    graph [label="Log in"];
+    start [shape=Mdiamond];
+    jwt [shape=box, label="Tokens"];
+    login [shape=box, label="Passwords"];
+    ask [shape=hexagon, label="Release?", handler="wait.human"];
+    finish [shape=Msquare];
+    start -> jwt -> ask;
+    start -> login -> ask;
+    ask -> finish;
+}
+"""
+
+
+@dataclass(frozen=True)
+class NightRun:
+    """A whole run on disk, as far as it has come."""
+
+    layout: RunLayout
+    project: Path
+
+    def kept_by(self, owner: Owner | None) -> None:
+        """Write who the keeper is."""
+        assert owner is not None
+        Path(self.layout.keeper).write_text(json.dumps(owner.as_json()))
+
+    def append(self, *said: tuple[str, dict[str, Any]]) -> None:
+        """Let the journal go on."""
+        with Journal.open(self.layout.journal, SystemClock()) as journal:
+            journal.append_all(said)
+
+    def mailbox(self) -> Mailbox:
+        key = sign.read_key(self.layout.key)
+        return Mailbox(self.layout.guardian_mailbox, key=key, clock=SystemClock())
+
+
+@pytest.fixture
+def night_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Any
+) -> Callable[..., NightRun]:
+    """`night_run(until)`: the run `auth-1` in a project, which is the working directory.
+
+    Its journal goes up to the first entry with these words; without any, to the end.
+    """
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+    def make(until: str = "", project: Path = tmp_path / "project") -> NightRun:
+        layout = run_layout(str(project), "auth-1")
+        os.makedirs(os.path.dirname(layout.node("any")))
+        sign.write_key(layout.key, sign.new_key())
+        Mailbox(layout.guardian_mailbox, clock=SystemClock()).create()
+        Path(layout.dot).write_text(NIGHT_DOT)
+        lines = NIGHT.read_text().replace("/project", str(project)).splitlines()
+        request = json.loads(lines[1])["data"]["request"]
+        Path(layout.request).write_text(json.dumps(request))
+        cut = next((n for n, line in enumerate(lines) if until and until in line), len(lines))
+        with Journal.open(layout.journal, clock) as journal:
+            for each in map(json.loads, lines[:cut]):
+                clock.advance(each["after"])
+                journal.append(each["event"], each["data"])
+        os.symlink("runs/auth-1", current_run(str(project)))
+        monkeypatch.chdir(project)
+        return NightRun(layout, project)
+
+    return make
+
+
+TOOLS = """digraph tools {{
+    start [shape=Mdiamond];
+    t [shape=parallelogram, command="{command}"{more}];
+    done [shape=Msquare];
+    start -> t -> done;
+}}
+"""
+GATE = """digraph gate {
+    start [shape=Mdiamond];
+    ask [shape=hexagon, gate="business", label="Ship it?"];
+    done [shape=Msquare];
+    start -> ask -> done;
+}
+"""
+
+
+class Ground:
+    """A project in which whole runs are made without any agent, and a home of its own."""
+
+    def __init__(self, folder: Path, attractor: Callable[..., Any]) -> None:
+        self.project, self.home = folder / "ground", folder / "home"
+        self.data, self._attractor = folder / "data", attractor
+        for each in (self.project, self.home):
+            each.mkdir()
+        names = {"HOME": self.home, "XDG_DATA_HOME": self.data, "XDG_STATE_HOME": folder / "state"}
+        kept = {key: os.environ[key] for key in ("PATH", "LANG", "TMPDIR") if key in os.environ}
+        self.env = kept | {key: str(each) for key, each in names.items()}
+        (self.project / "a.txt").write_text("one\n")
+        (self.project / ".gitignore").write_text("*.dot\n")
+        for words in (
+            ("init", "-q", "-b", "main"),
+            ("config", "user.name", "A"),
+            ("config", "user.email", "a@example.org"),
+            ("add", "-A"),
+            ("commit", "-q", "-m", "the first"),
+        ):
+            self.git(*words)
+
+    def git(self, *words: str) -> str:
+        argv = ["git", "-C", str(self.project), *words]
+        done = subprocess.run(argv, env=self.env, capture_output=True, timeout=30, check=True)
+        return done.stdout.decode()
+
+    def write(self, text: str, name: str = "p.dot") -> Path:
+        (self.project / name).write_text(text)
+        return self.project / name
+
+    def tools(self, command: str, more: str = "") -> Path:
+        """A pipeline with one command."""
+        return self.write(TOOLS.format(command=command, more=f", {more}" if more else ""))
+
+    def gate(self) -> Path:
+        """A pipeline with one question to a person."""
+        return self.write(GATE)
+
+    def attractor(self, *words: object) -> Any:
+        return self._attractor(*words, cwd=self.project, env=self.env)
+
+    def run(self, pipeline: Path, *words: object) -> Any:
+        return self.attractor("run", pipeline, *words)
+
+    def layouts(self) -> list[RunLayout]:
+        """The runs, the oldest first."""
+        found = [*self.project.glob(".claude/attractor/runs/[!.]*")]
+        found += self.data.glob("attractor/rehearsals/*/project/.claude/attractor/runs/[!.]*")
+        return [RunLayout(str(each)) for each in sorted(found, key=lambda each: each.name)]
+
+    def names(self) -> list[str]:
+        """The names of the project's own runs."""
+        inside = str(self.project)
+        return [os.path.basename(each.root) for each in self.layouts() if inside in each.root]
+
+    def keepers(self) -> list[Owner]:
+        """Those that are alive."""
+        found = [keeping.keeper(each) for each in self.layouts()]
+        return [owner for owner, alive in found if owner and alive is Liveness.ALIVE]
+
+
+@pytest.fixture
+def ground(tmp_path: Path, attractor: Callable[..., Any]) -> Iterator[Ground]:
+    made = Ground(tmp_path, attractor)
+    yield made
+    for layout in made.layouts():
+        assert ending.kill(layout, SystemClock()) == []

@@ -63,28 +63,50 @@ def test_a_tool_that_hangs_or_fails_is_a_warning(
     assert "ended with status 3" in checks["tmux"]["message"]
 
 
-def test_claude_is_found_on_path(ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    claude = tmp_path / "claude"
-    claude.write_text("#!/bin/sh\nexit 1\n")  # looked at, never started
-    claude.chmod(0o755)
+def claude(folder: Path, does: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    program = folder / "claude"
+    program.write_text(f"#!/bin/sh\n{does}\n")
+    program.chmod(0o755)
+    return program
+
+
+def test_claude_is_found_on_path_and_asked_for_its_version_only(
+    ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = claude(tmp_path, f'echo "$@" > {tmp_path}/asked; echo "2.1.330 (Claude Code)"')
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     _, checks = ask()
-    assert checks["claude"] == {
-        "name": "claude",
-        "level": "ok",
-        "message": str(claude),
-        "fix": "",
-    }
+    found = checks["claude"]
+    assert (found["level"], found["message"]) == ("ok", f"2.1.330 at {program}")
+    assert (tmp_path / "asked").read_text() == "--version\n"
+
+
+@pytest.mark.parametrize(
+    ("does", "says", "fix"),
+    [
+        ("echo '2.1.2 (Claude Code)'", "2.1.2 is older than 2.1.295", "claude update"),
+        ("exit 3", "ended with status 3", ""),
+    ],
+)
+def test_a_claude_that_cannot_be_used_is_a_warning(
+    does: str, says: str, fix: str, ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claude(tmp_path, does)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    _, checks = ask()
+    assert checks["claude"]["level"] == "warn"
+    assert says in checks["claude"]["message"]
+    assert fix in checks["claude"]["fix"]
+    assert checks["claude"]["fix"]
 
 
 def test_claude_is_found_inside_the_library(
     ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bundled = tmp_path / "site" / "claude_agent_sdk" / "_bundled" / "claude"
-    bundled.parent.mkdir(parents=True)
-    bundled.write_text("")
-    bundled.chmod(0o755)
-    (bundled.parents[1] / "__init__.py").write_text("raise SystemExit('imported')\n")
+    folder = tmp_path / "site" / "claude_agent_sdk"
+    bundled = claude(folder / "_bundled", "echo '2.1.330 (Claude Code)'")
+    (folder / "__init__.py").write_text("raise SystemExit('imported')\n")
     monkeypatch.syspath_prepend(tmp_path / "site")
     monkeypatch.setenv("PATH", "/nonexistent")
     status, checks = ask()

@@ -157,6 +157,15 @@ def test_node_fills_in_the_payload_where_the_type_has_one(
         assert ("node_id" in body["payload"]) == (signal_type == "GUIDANCE")
 
 
+def test_a_run_is_told_to_stop_without_naming_a_node(cli: Callable[..., Any], flat: Path) -> None:
+    words = ("--source", "terminal", "--target", "guardian", "--dir", flat)
+    payload = ("--payload", '{"reason": "enough"}')
+    said = cli("signal", "send", *words, "--type", "STOP_RUN", *payload, "--json")
+    body = json.loads(Path(said.json()["signal_file"]).read_text())
+    assert body["payload"] == {"reason": "enough"}
+    assert "node_id" not in body
+
+
 GOOD = {"--source": "runner", "--target": "guardian", "--type": "NEEDS_REVIEW", "--node": "n"}
 
 

@@ -30,7 +30,6 @@ from guardian.hearing import Heard
 from guardian.loop import Loop
 from guardian.roles import Role, role
 from guardian.terms import Terms
-from signals.clock import iso
 
 NANOSECONDS = 1_000_000_000
 AT_ONCE = 500
@@ -195,7 +194,7 @@ class Record:
         entries = []
         for event, data in made[:keep]:
             seq = len(house.journal) + 1
-            at = iso(house.times.wall_ns())
+            at = assembly._iso(house.times.wall())
             entry = Entry(seq, at, event, json.loads(json.dumps(data)), "", "")
             house.journal.append(entry)
             entries.append(entry)
@@ -355,7 +354,8 @@ class Auditor:
         self.house = house
         self.story = Story()
         self.used: set[str] = set()
-        self.merges: set[str] = set()
+        self.merges: dict[str, str] = {}
+        """What was validated, and in which merge it is."""
 
     def take(self, entry: Entry) -> None:
         story, data = self.story, entry.data
@@ -433,11 +433,11 @@ class Auditor:
         assert verdict["outcome"] == "passed"
         assert verdict["commit"] == current.commit
         assert verdict["attempt"] == current.number == data["attempt"]
-        self._merged(data)
+        self._merged(data, current)
 
-    def _merged(self, data: Mapping[str, Any]) -> None:
-        assert data["merged"] not in self.merges, "one merge counts twice"
-        self.merges.add(data["merged"])
+    def _merged(self, data: Mapping[str, Any], current: Any) -> None:
+        assert current.commit not in self.merges, "one merge counts twice"
+        self.merges[current.commit] = data["merged"]
 
     def _gate_passed(self, data: Mapping[str, Any], current: Any) -> None:
         story, name = self.story, data["node"]
@@ -449,7 +449,7 @@ class Auditor:
         elif found is Role.TOOL:
             assert story.tasks[data["task"]].kind in ("tool", "merge")
             if "merged" in data:
-                self._merged(data)
+                self._merged(data, current)
         elif found is Role.PERSON:
             mine = [
                 each for each in story.decisions.values()
@@ -463,9 +463,6 @@ class Auditor:
         if self.house.terms[name].role is not Role.WORK:
             return
         reason, free = data["reason"], data.get("free") is True
-        if self.story.stopping is not None:
-            assert free, f"{name} is charged for the end of the run"
-            return
         if "died again and again" in reason:
             assert free, f"{name} is charged for our own crash"
             return
@@ -478,6 +475,9 @@ class Auditor:
             or current.guided >= 2
             or (asked and asked[-1].option == "give up")
         )
+        if self.story.stopping is not None:
+            assert free or justified, f"{name} is charged for the end of the run"
+            return
         assert not free
         assert justified, f"{name} is charged without a cause: {reason}"
 
@@ -496,8 +496,9 @@ class Auditor:
         assert not working, "the run ended while sessions go on"
 
     def agrees(self, core: Core) -> None:
-        """The Guardian decides on what the disk says, and on nothing else."""
-        if core.made:
+        """Say that a Guardian that goes on decides on what the disk says, and on nothing else."""
+        assert self.house.loop is not None
+        if core.made or self.house.loop._ahead:
             return
         mine, told = read(self.house.journal), core.story
         told = replace(told, nodes={key: each for key, each in told.nodes.items() if each.attempts})

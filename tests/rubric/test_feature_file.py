@@ -87,6 +87,11 @@ def test_comments_are_kept_by_their_heading_wherever_they_stand() -> None:
     assert found.red_flags == ("== on signatures",)
 
 
+def test_a_section_ends_at_the_next_line_that_is_no_comment() -> None:
+    text = "Feature: a\n  # Red Flags\n  #   one\n  Scenario: b\n    # a remark\n    Then c\n"
+    assert feature_file.parse(text, "f").red_flags == ("one",)
+
+
 def test_a_line_that_repeats_a_heading_inside_of_a_section_is_a_line() -> None:
     text = "Feature: a\n  # Evidence to Check\n  #   Red Flags\n"
     found = feature_file.parse(text, "f")

@@ -45,6 +45,7 @@ features:
     found = manifest.parse({**files, "manifest.yaml": text.encode()}, "/r")
     assert (found.accept, found.investigate) == (0.6, 0.4)
     assert [each.file for each in found.features] == ["greets.feature", "refuses.feature"]
+    assert [each.title for each in found.features] == ["Greets", "refuses"]
     assert found.features[1].id == "2"
     assert (found.features[1].criteria, found.features[1].nodes) == (("AC-2",), ("b",))
     assert found.features[1].weight == 0.25
@@ -60,10 +61,23 @@ def test_the_one_file_that_is_left_belongs_to_the_one_feature_that_has_none(
     assert manifest.parse(said, "/r").features[1].file == "other.feature"
 
 
-def test_an_id_is_not_found_in_the_beginning_of_another(files: Files) -> None:
-    said = changed(changed(files, "id: F1", "id: F"), "    file: greets.feature\n", "")
-    said["x.feature"] = said["greets.feature"]
-    assert manifest.parse(said, "/r").features[0].file == "greets.feature"  # by its title, then
+def test_a_file_is_found_by_the_id_that_its_name_or_title_begins_with(files: Files) -> None:
+    text = """\
+features:
+  - {id: F1, title: one, weight: 0.4}
+  - {id: F11, title: two, weight: 0.3}
+  - {id: F2, title: three, weight: 0.3}
+"""
+    said = {
+        "manifest.yaml": text.encode(),
+        "f11_a.feature": b"Feature: a",
+        "f1_b.feature": b"Feature: b",
+        "c.feature": b"Feature: F2: c",
+        "d.feature": b"Feature: F3 d",
+    }
+    found = manifest.parse(said, "/r").features
+    assert [each.file for each in found] == ["f1_b.feature", "f11_a.feature", "c.feature"]
+    assert found[0].title == "one"
 
 
 @pytest.mark.parametrize(

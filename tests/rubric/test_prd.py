@@ -81,6 +81,6 @@ def test_what_is_no_document_is_refused(tmp_path: Path, data: bytes, problem: st
 
 def test_a_pipe_and_nothing_at_all_are_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    for name in ("pipe", "gone"):
-        with pytest.raises(InputError):
+    for name, problem in (("pipe", "no plain text"), ("gone", "cannot be read")):
+        with pytest.raises(InputError, match=problem):
             prd.read(str(tmp_path / name))

@@ -74,7 +74,7 @@ def test_a_feature_that_names_only_strangers_counts_by_its_criteria(graph_of: Ma
 def test_work_without_a_feature_is_judged_by_its_acceptance_else_its_prompt(
     graph_of: Make,
 ) -> None:
-    graph = graph_of(NODES + "c [shape=box]; start -> a -> b -> c -> gate -> finish")
+    graph = graph_of(NODES + r'c [label="\N"]; start -> a -> b -> c -> gate -> finish')
     found = scope(graph, rubric(feature("F1", "AC-2")))
     assert found.features == {"b": ["F1"], "gate": ["F1"]}
     assert found.acceptance == {"a": "A holds.", "c": "c"}
@@ -88,9 +88,12 @@ def test_without_a_rubric_a_gate_is_judged_by_what_stands_before_it(graph_of: Ma
 
 
 def test_gates_of_checks_and_of_persons_are_not_judged(graph_of: Make) -> None:
-    graph = graph_of(NODES + "start -> a -> unit -> person -> finish")
+    graph = graph_of(
+        NODES + "ran [shape=hexagon, handler=tool, command=true, gate=technical];"
+        "start -> a -> unit -> person -> ran -> finish"
+    )
     found = scope(graph, rubric(feature("F1", "AC-1")))
-    assert not {"unit", "person"} & {*found.features, *found.acceptance}
+    assert not {"unit", "person", "ran"} & {*found.features, *found.acceptance}
 
 
 def test_a_gate_does_not_judge_what_comes_after_it(graph_of: Make) -> None:
@@ -99,7 +102,7 @@ def test_a_gate_does_not_judge_what_comes_after_it(graph_of: Make) -> None:
     assert found.features == {"a": ["F1"], "b": ["F2"], "gate": ["F1"]}
 
 
-@pytest.mark.parametrize("back", ["decide -> a [condition=fail]", "decide -> start"])
+@pytest.mark.parametrize("back", ["decide -> a [condition=fail]", "decide -> start", "b -> a"])
 def test_an_arrow_that_leads_back_makes_nothing_stand_before_the_gate(
     graph_of: Make, back: str
 ) -> None:

@@ -226,6 +226,16 @@ def test_changes_that_no_commit_holds_are_refused_unless_allowed(place: Place) -
     assert not place.only(dirty_allowed=True).fatal
 
 
+def test_beads_that_a_run_before_this_one_has_changed_hold_nothing_up(place: Place) -> None:
+    beads = place.project / ".beads" / "issues.jsonl"
+    beads.parent.mkdir()
+    beads.write_text("one\n")
+    git(place.project, "add", "-A")
+    git(place.project, "commit", "-q", "-m", "beads")
+    beads.write_text("two\n")
+    assert place.ask() == []
+
+
 def test_new_files_are_told_and_not_refused(place: Place) -> None:
     for number in range(7):
         (place.project / f"{number}.txt").write_text("")

@@ -1,0 +1,89 @@
+"""`attractor resume`: what has ended, or died, goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal as posix_signals
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attractor.run import keeping, watched
+from attractor.run import request as requests
+from signals.clock import SystemClock
+from signals.owner import Liveness
+
+
+@pytest.fixture
+def waiting(ground: Any) -> Any:
+    """A run that waits for a person."""
+    assert ground.run(ground.gate()).status == 3
+    return ground
+
+
+def test_a_run_whose_keeper_and_guardian_were_killed_goes_on(waiting: Any) -> None:
+    (layout,) = waiting.layouts()
+    for who in (keeping.keeper, keeping.guardian):
+        owner, _ = who(layout)
+        os.kill(owner.pid, posix_signals.SIGKILL)
+        assert watched.ended(owner, 60, SystemClock())
+    done = waiting.attractor("resume", waiting.names()[0])
+    assert done.status == 3, done.err
+    assert keeping.keeper(layout)[1] is Liveness.ALIVE
+    assert requests.load(layout.request).resumes == 0
+    said = Path(layout.journal).read_text()
+    assert said.count('"event":"DecisionAsked"') == 1
+
+
+def test_a_run_that_was_stopped_goes_on(waiting: Any) -> None:
+    assert waiting.attractor("stop", waiting.names()[0]).status == 0
+    done = waiting.attractor("resume", "--auto-approve")
+    assert done.status == 0, done.err
+    (layout,) = waiting.layouts()
+    asked = requests.load(layout.request)
+    assert (asked.resumes, asked.auto_approve) == (1, True)
+
+
+def test_the_current_run_is_meant_where_none_is_named(waiting: Any) -> None:
+    assert waiting.attractor("resume").status == 3
+    assert waiting.attractor("run", "--resume").status == 3
+    assert waiting.attractor("run", "--resume", waiting.names()[0]).status == 3
+
+
+def test_what_is_asked_for_anew_is_written_down(waiting: Any) -> None:
+    (layout,) = waiting.layouts()
+    done = waiting.attractor(
+        "resume", "--budget-usd", "2.5", "--budget-tokens", 10**9, "--max-parallel", 9, "--detach"
+    )
+    assert done.status == 0, done.err
+    assert "counts when it is resumed next" in done.err
+    asked = requests.load(layout.request)
+    assert (asked.budget_usd, asked.budget_tokens, asked.max_parallel) == (2.5, 10**9, 9)
+
+
+def test_a_run_that_is_validated_is_only_shown(ground: Any) -> None:
+    assert ground.run(ground.tools("true")).status == 0
+    (layout,) = ground.layouts()
+    before = Path(layout.request).read_bytes()
+    done = ground.attractor("resume", "--json")
+    assert done.status == 0, done.err
+    assert json.loads(done.out.splitlines()[-1])["result"] == "validated"
+    assert Path(layout.request).read_bytes() == before
+
+
+def test_detached_it_says_whether_it_was_alive(waiting: Any) -> None:
+    said = json.loads(waiting.attractor("resume", "--detach", "--json").out)
+    assert (said["event"], said["was_alive"]) == ("resumed", True)
+
+
+def test_a_run_that_is_not_there_is_an_error(waiting: Any) -> None:
+    done = waiting.attractor("resume", "nothing", "--json")
+    assert (done.status, json.loads(done.out)["code"]) == (1, "input")
+
+
+def test_a_node_that_was_rehearsed_alone_is_no_run(cli: Any, made_run: Any) -> None:
+    said = cli("resume", "r1")
+    assert said.status == 1
+    assert "no run of a whole pipeline" in said.err

@@ -1,0 +1,405 @@
+"""How a run went: the document, the text made from it, and both on disk."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.errors import StorageError
+from attractor.pipeline.dot import parse
+from attractor.pipeline.graph import Graph, build
+from attractor.run import report, report_text
+from attractor.run.journal import Entry
+from attractor.run.layout import RunLayout
+from attractor.run.prose import Markdown, Plain, in_line
+from attractor.run.story import read
+from signals import atomic
+
+PIPELINE = """
+digraph auth {
+    graph [label="Log in"];
+    start [shape=Mdiamond];
+    jwt [shape=box, label="Tokens"];
+    login [shape=box, label="Pass|words"];
+    ask [shape=hexagon, label="Release?", handler="wait.human"];
+    finish [shape=Msquare];
+    start -> jwt -> ask;
+    start -> login -> ask;
+    ask -> finish;
+}
+"""
+BEGAN = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
+NIGHT = Path(__file__).with_name("night.jsonl").read_text().splitlines()
+Said = tuple[str, Mapping[str, Any]]
+
+
+def graph() -> Graph:
+    return build(parse(PIPELINE))
+
+
+def night(until: str = "", *more: Said) -> dict[str, Any]:
+    """The document after the night's entries up to the first that has these words, and more."""
+    at, entries = BEGAN, []
+    lines = [json.loads(line) for line in NIGHT]
+    cut = next((n for n, line in enumerate(NIGHT) if until and until in line), len(NIGHT))
+    lines = lines[:cut] + [{"after": 1, "event": event, "data": data} for event, data in more]
+    for seq, each in enumerate(lines, 1):
+        at += timedelta(seconds=each["after"])
+        when = at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        entries.append(Entry(seq, when, each["event"], dict(each["data"]), "", ""))
+    return report.final(read(entries), graph(), at.timestamp() + 5)
+
+
+def moved(node: str, event: str, source: str, target: str, **more: Any) -> Said:
+    return ("NodeMoved", {"node": node, "event": event, "from": source, "to": target} | more)
+
+
+def ended(result: str, status: int, reason: str = "") -> Said:
+    return ("RunEnded", {"result": result, "exit": status, "reason": reason, "head": ""})
+
+
+FAILED = night(
+    '"review_requested", "from": "active", "to": "impl_complete", "by": "guardian", "attempt": 2',
+    moved("jwt", "failed", "active", "failed", attempt=2, reason="it was stuck", outcome="fail"),
+    ended("failed", 1, "jwt: it was stuck"),
+)
+
+
+def node(document: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return next(each for each in document["nodes"] if each["id"] == name)
+
+
+def section(text: str, heading: str) -> list[str]:
+    """The lines under a heading."""
+    return text.split(f"## {heading}\n\n")[1].split("\n## ", maxsplit=1)[0].strip().splitlines()
+
+
+def test_the_document_says_what_the_run_was_and_how_it_ended() -> None:
+    said = night()
+    assert {key: said[key] for key in ("schema_version", "run_id", "result", "exit", "name")} == {
+        "schema_version": 1,
+        "run_id": "auth-1",
+        "result": "validated",
+        "exit": 0,
+        "name": "Log in",
+    }
+    assert (said["pipeline"], said["project"]) == ("/project/pipelines/auth.dot", "/project")
+    assert (said["branch"], said["base"], said["head"]) == (
+        "attractor/auth-1/integration",
+        "b" * 40,
+        "5" * 40,
+    )
+    assert (said["seconds"], said["ended"]) == (96.0, "2026-01-01T00:01:36.000000Z")
+    assert said["rubric"]["by"] == "hand"
+    assert sorted(said["rubric"]) == ["by", "files", "folder"]
+
+
+def test_it_is_json() -> None:
+    assert json.loads(json.dumps(night(), allow_nan=False)) == night()
+
+
+def test_each_attempt_has_what_it_cost_and_what_became_of_it() -> None:
+    first, second = node(night(), "jwt")["attempts"]
+    assert (first["how"], first["crashes"], first["seconds"]) == (
+        "failed: its process is gone",
+        1,
+        6.0,
+    )
+    assert (second["how"], second["cooldowns"], second["cooldown_seconds"]) == ("passed", 1, 12.0)
+    assert second["usage"]["input_tokens"] == 310
+    assert second["commit"] == "2" * 40
+    assert second["evidence"] == "/project/.claude/attractor/runs/auth-1/evidence/jwt/2"
+
+
+def test_each_verdict_has_its_attempt_and_its_scores() -> None:
+    failed, passed = node(night(), "login")["verdicts"]
+    assert (failed["attempt"], failed["outcome"], failed["score"]) == (1, "failed", 0.0)
+    assert failed["scenarios"] == [
+        {"feature": "F1", "scenario": "A wrong password", "score": 0.0},
+    ]
+    assert (passed["outcome"], passed["score"]) == ("passed", 1.0)
+
+
+def test_tokens_and_cost_add_up_with_the_judges_and_the_rubric() -> None:
+    said = night()
+    totals, nodes = said["totals"], said["nodes"]
+    assert totals["tokens"] == sum(each["tokens"] for each in nodes) + 1_500
+    assert totals["cost_usd"] == pytest.approx(sum(each["cost_usd"] for each in nodes) + 0.5)
+    assert totals["cost_usd"] == 2.9
+    kinds = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens")
+    assert [totals[key] for key in kinds] == [1950, 990, 300, 30]
+
+
+def test_troubles_are_counted() -> None:
+    keys = ("attempts", "retries", "crashes", "rejections", "violations", "cooldowns", "resumed")
+    totals = night()["totals"]
+    assert [totals[key] for key in keys] == [6, 1, 1, 1, 1, 1, 1]
+    assert totals["cooldown_seconds"] == 12.0
+
+
+def test_the_command_to_merge_can_be_pasted_anywhere() -> None:
+    assert night()["merge"] == "git -C /project merge attractor/auth-1/integration"
+    assert night("merge-5")["merge"] == ""
+
+
+@pytest.mark.parametrize(
+    ("levels", "weakest"),
+    [
+        ([], ""),
+        (["", ""], ""),
+        (["", "bwrap"], "bwrap"),
+        (["bwrap", "sandbox-exec"], "sandbox-exec"),
+        (["bwrap", "policy", "sandbox-exec"], "policy"),
+        (["bwrap", "something new"], "something new"),
+        (["policy", "something new"], "policy"),
+    ],
+)
+def test_the_weakest_wall_counts(levels: list[str], weakest: str) -> None:
+    assert report.weakest(levels) == weakest
+
+
+def test_one_session_behind_rules_only_makes_the_whole_run_so() -> None:
+    assert night()["blindness"] == "policy"
+    assert "Blindness: policy" in report_text.markdown(night())
+
+
+def test_a_decision_is_there_with_who_when_and_why() -> None:
+    (card,) = night()["decisions"]
+    assert {key: card[key] for key in ("id", "node", "option", "note", "by", "answered")} == {
+        "id": "d1",
+        "node": "ask",
+        "option": "approve",
+        "note": "looks | good",
+        "by": "terminal",
+        "answered": "2026-01-01T00:01:35.000000Z",
+    }
+
+
+def test_a_run_that_goes_on_is_told_up_to_now() -> None:
+    said = night("DecisionAnswered")
+    assert (said["result"], said["exit"], said["ended"]) == ("running", None, "")
+    assert node(said, "ask")["attempts"][0]["seconds"] == 5.0
+    text = report_text.markdown(said)
+    assert section(text, "What to do next")[:5] == [
+        "May it be released? Answer it with one of its options:",
+        "",
+        "```sh",
+        "attractor answer d1 approve --run auth-1",
+        "```",
+    ]
+    assert "- `ask`: a person is asked, goes on after 5 s." in text
+
+
+def test_a_run_that_has_not_begun_is_a_document_too() -> None:
+    said = report.final(read([]), graph(), 0.0)
+    assert (said["result"], said["merge"], said["rubric"]) == ("running", "", None)
+    assert "Nothing was merged" in report_text.plain(said)
+
+
+def test_the_story_is_told_in_order() -> None:
+    assert section(report_text.markdown(night()), "What happened") == [
+        (
+            "- `jwt`: attempt 1: crashed after 6 s (its process is gone); attempt 2: a cooldown of "
+            "12 s, judged 0.50, which is between, and looked at again, judged 1.00, merged as "
+            "`3333333333` after 23 s."
+        ),
+        (
+            "- `login`: tried once to write what only workers may, judged 0.00 and given back, "
+            "judged 1.00, merged as `5555555555` after 32 s."
+        ),
+        "- `ask`: decided approve by terminal, passed after 1 min 0 s.",
+        "- The Guardian was started again once, and went on from the journal.",
+        "- there is no bead AUTH-1",
+    ]
+
+
+def test_work_that_does_not_merge_is_given_back_without_a_verdict() -> None:
+    said = night(
+        '"s8"',
+        moved("jwt", "review_requested", "active", "impl_complete", attempt=2, commit="2" * 40),
+        moved(
+            "jwt",
+            "rejected",
+            "impl_complete",
+            "active",
+            attempt=2,
+            reason="the merge has a conflict",
+        ),
+    )
+    assert "given back because the merge has a conflict, goes on" in report_text.plain(said)
+
+
+def test_red_checks_and_free_attempts_are_told_as_such() -> None:
+    red = {"outcome": "failed", "score": None, "checks": {"status": "red"}}
+    said = night(
+        '"s8"',
+        moved("jwt", "review_requested", "active", "impl_complete", attempt=2, commit="2" * 40),
+        moved("jwt", "rejected", "impl_complete", "active", attempt=2, verdict=red, reason="x"),
+        moved("jwt", "failed", "active", "failed", attempt=2, reason="stopped", free=True),
+    )
+    told = next(line for line in report_text.plain(said).splitlines() if line.startswith("- jwt"))
+    assert "failed its checks and given back, ended without success after" in told
+    assert told.endswith(", which does not count (stopped).")
+
+
+def test_a_run_that_failed_says_why_and_what_to_do() -> None:
+    text = report_text.markdown(FAILED)
+    assert "# Log in: failed\n" in text
+    assert "Why: jwt: it was stuck\n" in text
+    assert section(text, "What to do next") == [
+        "Nothing was merged: there is nothing to take over.",
+        "",
+        "- `jwt` has failed: it was stuck",
+        "",
+        "See what its session did, give it another turn, and go on:",
+        "",
+        "```sh",
+        "attractor logs jwt --run auth-1",
+        "```",
+        "",
+        "```sh",
+        "attractor transition /project/.claude/attractor/runs/auth-1/pipeline.dot jwt pending",
+        "```",
+        "",
+        "```sh",
+        "attractor resume auth-1",
+        "```",
+    ]
+
+
+def test_what_was_validated_before_the_end_can_be_merged_all_the_same() -> None:
+    stopped = night("DecisionAnswered", ended("stopped", 4, "stopped by a person"))
+    text = report_text.markdown(stopped)
+    assert "What was validated so far is on the branch" in text
+    assert "attractor resume auth-1\n" in text
+    budget = night("DecisionAnswered", ended("budget", 5, "the budget is used"))
+    assert "attractor resume auth-1 --budget-usd AMOUNT\n" in report_text.markdown(budget)
+
+
+def test_the_table_has_a_row_for_each_node() -> None:
+    table = section(report_text.markdown(night()), "Nodes")
+    assert table[3] == "| `jwt` | validated | 2 | 0.50, 1.00 | 29 s | 760 | $1.20 | Tokens |"
+    assert table[4].endswith("| Pass\\|words |")
+    assert len(table) == 2 + 5
+
+
+def test_a_terminal_gets_the_same_without_marks() -> None:
+    text = report_text.plain(night())
+    assert "`" not in text
+    assert "    git -C /project merge attractor/auth-1/integration\n" in text
+    assert "  jwt     validated  2         0.50, 1.00  29 s" in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (0.2, "under 1 s"),
+        (12, "12 s"),
+        (59.6, "1 min 0 s"),
+        (185, "3 min 5 s"),
+        (7_805, "2 h 10 min"),
+    ],
+)
+def test_a_length_of_time_is_said_in_words(seconds: float, words: str) -> None:
+    assert report_text.took(seconds) == words
+
+
+WILD = st.text(st.sampled_from("a_*`|[]<>#\\~&!\n\r\t\x1b\u202e\x00\u2028 -1.é"), max_size=40)
+
+
+@given(WILD)
+def test_no_text_leaves_its_line_or_its_cell(text: str) -> None:
+    for style in (Markdown(), Plain()):
+        for shown in (style.text(text), style.code(text)):
+            assert shown.isprintable()
+    cell = Markdown().text(text)
+    assert not re.search(r"(?<!\\)(?:\\\\)*[|`<>*\[\]]", cell)
+    assert not re.search(r"(?<!\\)\|", Markdown().code(text))
+    assert Markdown().code(text).count("`") in (0, 2)
+
+
+@given(WILD, WILD)
+def test_texts_of_agents_change_neither_headings_nor_tables(reason: str, note: str) -> None:
+    answer = {"id": "d1", "node": "ask", "option": "approve", "note": note, "by": note}
+    said = night("DecisionAnswered", ("DecisionAnswered", answer), ended("failed", 1, reason))
+    text, plain = report_text.markdown(said), report_text.markdown(night())
+    headings = [line for line in text.splitlines() if line.startswith("## ")]
+    assert headings == [line for line in plain.splitlines() if line.startswith("## ")]
+    (row,) = [line for line in section(text, "Decisions") if line.startswith("| `ask`")]
+    assert len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) == 6
+
+
+def test_what_is_long_is_cut() -> None:
+    assert in_line("x" * 50, 10) == "xxxxxxx..."
+    assert in_line("x" * 10, 10) == "x" * 10
+    said = night("DecisionAnswered", ended("failed", 1, "y" * 100_000))
+    assert len(said["reason"]) == 1_000
+    assert len(report_text.markdown(said)) < 5_000
+
+
+def test_words_with_underscores_stay_readable() -> None:
+    assert Markdown().text("impl_jwt and _this_") == "impl_jwt and \\_this\\_"
+
+
+def test_a_success_is_written_with_the_document_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written, real = [], atomic.replace
+
+    def replace(path: Any, data: bytes) -> None:
+        written.append(Path(path).name)
+        real(path, data)
+
+    monkeypatch.setattr(atomic, "replace", replace)
+    report.write(RunLayout(str(tmp_path)), night())
+    assert written == ["SUCCESS.md", "final.json"]
+    assert json.loads((tmp_path / "final.json").read_text()) == night()
+    assert (tmp_path / "SUCCESS.md").read_text() == report_text.markdown(night())
+
+
+def test_writing_again_changes_nothing(tmp_path: Path) -> None:
+    layout = RunLayout(str(tmp_path))
+    report.write(layout, night())
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    report.write(layout, night())
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert sorted(before) == ["SUCCESS.md", "final.json"]
+
+
+def test_only_a_run_that_succeeded_has_a_success(tmp_path: Path) -> None:
+    layout = RunLayout(str(tmp_path))
+    report.write(layout, night())
+    report.write(layout, FAILED)
+    assert [path.name for path in tmp_path.iterdir()] == ["final.json"]
+    assert json.loads((tmp_path / "final.json").read_text())["result"] == "failed"
+
+
+def test_without_room_for_the_success_there_is_no_document(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replace(path: Any, data: bytes) -> None:
+        del data
+        raise StorageError("the disk is full", where=str(path))
+
+    monkeypatch.setattr(atomic, "replace", replace)
+    with pytest.raises(StorageError):
+        report.write(RunLayout(str(tmp_path)), night())
+    assert not (tmp_path / "final.json").exists()
+
+
+def test_it_is_the_same_whenever_it_is_made_after_the_end() -> None:
+    entries = [json.loads(line) for line in NIGHT]
+    story = read(
+        Entry(seq, BEGAN.isoformat(), each["event"], each["data"], "", "")
+        for seq, each in enumerate(entries, 1)
+    )
+    assert report.final(story, graph(), 1e9) == report.final(story, graph(), 2e9)

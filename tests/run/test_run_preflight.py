@@ -1,0 +1,128 @@
+"""What a whole run would do, and what forbids it, beyond what one node needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from attractor.pipeline.dot import parse
+from attractor.pipeline.graph import build
+from attractor.run import config
+from attractor.run.preflight import Finding, Plan
+from attractor.run.request import Request
+from attractor.run.run_preflight import plan_of_run
+
+WHOLE = """
+digraph p {{
+    start [shape=Mdiamond];
+    a [shape=box, prompt="Do it.", acceptance="It is done." {a}];
+    check [shape=hexagon, gate="technical"];
+    done [shape=Msquare];
+    {more}
+    start -> a -> check -> done;
+}}
+"""
+
+
+def planned(a: str = "", more: str = "", *, words: tuple[str, ...] = (), **asked: Any) -> Plan:
+    document = parse(WHOLE.format(a=f", {a}" if a else "", more=more), "p.dot")
+    request = Request(
+        run_id="r1",
+        project="/p",
+        run_root="/p/.claude/attractor/runs/r1",
+        pipeline="p.dot",
+        base_commit="0" * 40,
+        **asked,
+    )
+    return plan_of_run(document, build(document), request, config.load(None, {}, words))
+
+
+def problem(plan: Plan) -> Finding:
+    (found,) = plan.mistakes
+    assert found.fatal
+    assert found.where
+    assert found.fix
+    return found
+
+
+def test_a_good_pipeline_is_planned_without_a_word() -> None:
+    plan = planned()
+    assert plan.mistakes == ()
+    assert plan.branches == ("attractor/r1/integration", "attractor/r1/a")
+    assert (plan.agents, plan.sandbox, plan.project) == (frozenset({"claude"}), "auto", "/p")
+
+
+@pytest.mark.parametrize(
+    ("handler", "shape"), [("stack.manager_loop", "house"), ("acceptance-test-writer", "component")]
+)
+def test_what_no_guardian_carries_out_is_refused_with_what_to_do(handler: str, shape: str) -> None:
+    plan = planned(more=f'm [shape={shape}, handler="{handler}"]; a -> m -> check;')
+    found = [each for each in plan.mistakes if "no run carries out" in each.problem]
+    assert len(found) == 1
+    assert found[0].where.startswith("p.dot:")
+    assert found[0].fix.startswith("remove the node")
+
+
+def test_what_lint_refuses_is_refused_with_its_place() -> None:
+    plan = planned(more="lost [shape=box];")
+    assert any(each.where.startswith("p.dot:7") for each in plan.mistakes)
+    assert all(each.fatal for each in plan.mistakes)
+
+
+@pytest.mark.parametrize(
+    ("a", "says"),
+    [
+        ('stuck_after="soon"', "stuck_after"),
+        ('agent="command"', "says none"),
+        ('agent="claude-headless", workers="team"', "cannot have a team"),
+        ('target_dir="../.."', "leads out of the repository"),
+    ],
+)
+def test_each_mistake_in_what_a_node_is_told_is_found(a: str, says: str) -> None:
+    assert says in problem(planned(a)).problem
+
+
+def test_all_mistakes_are_found_at_once() -> None:
+    more = 'b [shape=box, prompt="x", acceptance="y", agent="command"]; '
+    plan = planned('agent="command"', f"{more} start -> b -> check;")
+    assert {each.where for each in plan.mistakes} == {"node a", "node b"}
+
+
+@pytest.mark.parametrize(
+    ("a", "asked", "sandbox"),
+    [
+        ('sandbox="off"', {}, "off"),
+        ('sandbox="required"', {}, "required"),
+        ('sandbox="off"', {"sandbox": "required"}, "required"),
+        ("", {}, "auto"),
+    ],
+)
+def test_the_strictest_wall_that_is_asked_for_must_be_there(
+    a: str, asked: dict[str, str], sandbox: str
+) -> None:
+    assert planned(a, **asked).sandbox == sandbox
+
+
+def test_a_command_line_counts_for_every_node() -> None:
+    plan = planned(words=("agent=claude-headless",))
+    assert plan.agents == {"claude-headless"}
+
+
+def test_a_pipeline_without_agents_needs_none() -> None:
+    text = (
+        'digraph t { start [shape=Mdiamond]; t [shape=parallelogram, handler="tool", '
+        'command="true"]; done [shape=Msquare]; start -> t -> done }'
+    )
+    document = parse(text, "t.dot")
+    request = Request(
+        run_id="r1", project="/p", run_root="/p/r", pipeline="t.dot", base_commit="0" * 40
+    )
+    plan = plan_of_run(document, build(document), request, config.load(None, {}))
+    assert plan.agents == frozenset()
+    assert plan.sandbox == "off"
+    assert plan.branches == ("attractor/r1/integration",)
+
+
+def test_a_rehearsal_needs_less_room() -> None:
+    assert planned(rehearsed=True).free_bytes < planned().free_bytes
