@@ -16,6 +16,8 @@ from attractor.run.branch import integration_branch
 from attractor.run.fold import RunEvent
 from attractor.run.journal import Journal
 from attractor.run.layout import RunLayout
+from attractor.run.locate import nodes_of
+from attractor.run.plain import sweep
 from attractor.run.reconcile import shown_state
 from attractor.run.request import CHANGEABLE, Request
 from attractor.run.story import Story, StoryEvent, read
@@ -25,7 +27,7 @@ from guardian.desk import Paper
 from guardian.ending import give_again
 from guardian.hook import run_hook
 from guardian.loop import Loop
-from guardian.post import Post
+from guardian.post import SENT, Post
 from guardian.terms import terms_of
 from signals import atomic
 from signals.clock import Clock, iso
@@ -56,6 +58,7 @@ def assemble(layout: RunLayout, clock: Clock) -> Guarding:
     """Return the Guardian of a run; the caller holds its lease."""
     me = Owner.current()
     record = {**me.as_json(), "since": iso(clock.wall_ns())}
+    _sweep(layout)
     atomic.replace(layout.owner, json.dumps(record).encode())
     asked = requests.load(layout.request)
     _, graph = load(layout.dot)
@@ -94,6 +97,14 @@ def assemble(layout: RunLayout, clock: Clock) -> Guarding:
 
     children = Children(layout, _environment(asked), clock)
     return Guarding(Loop(opened, post, children, paper, clock), children, asked)
+
+
+def _sweep(layout: RunLayout) -> None:
+    """Remove what a Guardian left half-written that was killed."""
+    own = (layout.owner, layout.success, layout.final)
+    sweep(layout.root, {SENT, *map(os.path.basename, own)}.__contains__)
+    for node in nodes_of(layout):
+        sweep(layout.node(node), {os.path.basename(layout.assignment(node))}.__contains__)
 
 
 def _iso(seconds: float) -> str:

@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple, final
 from attractor import spawn
 from attractor.process import Process
 from attractor.run.layout import RunLayout, escape
+from attractor.run.plain import sweep
 from signals import atomic
 from signals.clock import Clock
 from signals.owner import Owner, owner_of
@@ -201,6 +202,7 @@ class Children:
                         os.unlink(path)
                     break
             process.close()
+        sweep(self._layout.tasks, lambda _: True)
 
 
 def _end(task: _Task) -> None:

@@ -23,6 +23,8 @@ from signals.clock import Clock
 from signals.mailbox import Mailbox
 from signals.sign import read_key
 
+SENT: Final = "sent.json"
+"""The file in the run's folder that says up to which entry everything was sent."""
 _SECONDS: Final = 60.0
 _MOST_AT_ONCE: Final = 500
 _MOST_RECORD: Final = 4096
@@ -38,7 +40,7 @@ class Post:
         self._clock = clock
         self._key = read_key(layout.key)
         self._inbound = Mailbox(layout.guardian_mailbox, key=self._key, clock=clock)
-        self._path = os.path.join(layout.root, "sent.json")
+        self._path = os.path.join(layout.root, SENT)
         self._sent = self._read_sent()
 
     @property

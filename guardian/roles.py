@@ -24,7 +24,7 @@ class Role(enum.Enum):
 
 IMPOSSIBLE: Final = {
     "acceptance-test-writer": "the Guardian writes the rubric itself, before any work starts",
-    "stack.manager_loop": "it would supervise another pipeline, which is not known here",
+    "manager_loop": "it would supervise another pipeline, which is not known here",
 }
 """Handlers that no Guardian carries out, and why."""
 

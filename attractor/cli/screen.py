@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol, final
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, final
 
 from attractor.cli.output import dump, printable, say
 from attractor.run.progress import Card, News, Row, View, count, duration
@@ -83,11 +83,18 @@ class Lines:
 
     is_live = False
 
+    def __init__(self) -> None:
+        self._of_run: set[str] = set()
+
     def told(self, news: Sequence[News]) -> None:
         for each in news:
+            if not each.node and (not each.what or each.what in self._of_run):
+                continue  # what is done for no node is done again and again
             who = f"{each.node}  {each.state}" if each.node else "run"
+            if not each.node:
+                self._of_run.add(each.what)
             tries = f" (attempt {each.attempt})" if each.attempt > 1 else ""
-            what = each.what or each.event
+            what = _in_one_line(each.what or each.event)
             say(printable(f"{each.at[11:19]}  {who}  {what}{tries}"), more=True)
 
     def show(self, view: View) -> None:
@@ -126,12 +133,17 @@ def table(view: View, height: int) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=None, pad_edge=False, title_justify="left", caption_justify="left")
+    made = Table(
+        box=None, pad_edge=False, title_justify="left", caption_justify="left", expand=True
+    )
     made.title = Text(printable(_title(view)), style="bold")
     made.caption = Text("\n".join(map(printable, _caption(view))))
     for heading in _HEADINGS:
         right = heading in ("TRY", "TIME", "TOKENS", "COST")
-        made.add_column(heading, justify="right" if right else "left", no_wrap=True)
+        # What happened last has the room that the others leave.
+        ratio = 1 if heading == _HEADINGS[-1] else None
+        justify: Literal["right", "left"] = "right" if right else "left"
+        made.add_column(heading, justify=justify, no_wrap=True, ratio=ratio)
     most = max(height - _AROUND - 2 * len(view.cards), _LEAST_ROWS)
     rows, left_out = fitting(view.rows, most)
     for row in rows:
@@ -164,8 +176,12 @@ def _cells(row: Row) -> tuple[str, ...]:
         duration(row.seconds),
         count(row.tokens) if row.tokens else "",
         f"${row.cost:.2f}" if row.cost else "",
-        row.last,
+        _in_one_line(row.last),
     )
+
+
+def _in_one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _title(view: View) -> str:

@@ -53,7 +53,7 @@ def plain(document: Document) -> str:
 def took(seconds: float) -> str:
     """Return a length of time in words: 12 s, 3 min 5 s, 2 h 10 min."""
     if 0 < seconds < 1:
-        return "under 1 s"
+        return "less than 1 s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -160,7 +160,7 @@ def _cooldowns(attempt: Mapping[str, Any]) -> Iterator[str]:
 
 def _troubles(attempt: Mapping[str, Any]) -> Iterator[str]:
     if number := attempt["violations"]:
-        yield f"tried {_times(number)} to write what only workers may"
+        yield f"broke the rules {_times(number)}"
     if number := attempt["stuck"]:
         yield f"was stuck {_times(number)}"
 

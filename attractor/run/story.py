@@ -227,7 +227,10 @@ class Story:
 
     def node(self, node_id: str) -> NodeStory:
         """Return what happened to a node; nothing yet is a story, too."""
-        return self.nodes.setdefault(node_id, NodeStory())
+        found = self.nodes.get(node_id)
+        if found is None:
+            found = self.nodes[node_id] = NodeStory()
+        return found
 
     def of(self, node_id: str) -> NodeStory:
         """Return the same, and for no node what happened to the run as a whole."""

@@ -197,7 +197,7 @@ def test_on_a_terminal_ctrl_c_leaves_and_the_run_goes_on(ground: Any) -> None:
 
 
 def test_a_keeper_that_is_gone_for_good_is_said_with_the_last_words(ground: Any) -> None:
-    assert ground.run(ground.gate()).status == 3
+    assert ground.run(ground.tools("sleep 600"), "--detach").status == 0
     (layout,) = ground.layouts()
     assert ending.kill(layout, SystemClock()) == []
     os.unlink(layout.key)

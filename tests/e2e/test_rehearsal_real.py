@@ -302,6 +302,21 @@ def test_a_session_that_crashed_and_begins_anew_does_not_crash_again(
     assert default.COMPLETE in headless(server, "Begin.", *ours).json()["result"]
 
 
+def test_a_session_that_crashed_does_not_crash_again_when_the_model_was_started_anew(
+    headless: Headless, tmp_path: Path
+) -> None:
+    plain = default.scenario_for(build(parse(GRAPH)))
+    made = faults.apply(plain, faults.parse(["crash@impl"], plain.nodes))
+    log, port, results = str(tmp_path / "requests.jsonl"), 0, []
+    for _ in range(2):
+        with ScriptedServer(made, port=port, log=log, again=True) as server:
+            ours = ["--settings", json.dumps(environment.settings(server.base_url, ASKER))]
+            results.append(headless(server, "Begin.", *ours))
+            port = int(server.base_url.rpartition(":")[2])
+    assert results[0].status == -posix_signals.SIGKILL
+    assert default.COMPLETE in results[1].json()["result"]
+
+
 def test_a_stuck_session_works_once_it_is_interrupted_and_guided(
     rehearsed: Callable[..., Any],
     claude_binary: str,

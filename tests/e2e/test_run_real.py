@@ -70,7 +70,7 @@ def moves(run: Any, event: str) -> Counter[tuple[str, int]]:
 def merged(run: Any) -> Counter[str]:
     """Return how often the work of each node was merged, as git knows it."""
     log = run.git("log", "--merges", "--format=%s", run.story().integration)
-    return Counter(re.findall(r"(?m)^Merge (\w+) \(attempt \d+\)", log))
+    return Counter(re.findall(r"(?m)^Merge (\w+), attempt \d+, of run ", log))
 
 
 def nothing_twice(run: Any) -> None:

@@ -100,6 +100,8 @@ def pipeline(tmp_path: Path) -> Path:
     path = tmp_path / "sources" / "p.dot"
     (path.parent / "designs").mkdir(parents=True)
     (path.parent / "designs" / "x.md").write_text("The design.\n")
+    (path.parent / "prd").mkdir()
+    (path.parent / "prd" / "PRD-X.md").write_text("The requirements.\n")
     path.write_text(PIPELINE)
     return path
 
@@ -187,6 +189,7 @@ def test_the_repository_has_what_the_pipeline_names(pipeline: Path) -> None:
             "designs/x.md",
             "lib/.gitkeep",
             "pipelines/p.dot",
+            "pipelines/prd/PRD-X.md",
         ]
         assert git(Path(project), "config", "user.email") == "rehearsal@localhost"
 

@@ -158,8 +158,8 @@ def test_the_command_to_merge_can_be_pasted_anywhere() -> None:
         (["", "bwrap"], "bwrap"),
         (["bwrap", "sandbox-exec"], "sandbox-exec"),
         (["bwrap", "policy", "sandbox-exec"], "policy"),
-        (["bwrap", "something new"], "something new"),
-        (["policy", "something new"], "policy"),
+        (["bwrap", "a new one"], "a new one"),
+        (["policy", "a new one"], "policy"),
     ],
 )
 def test_the_weakest_wall_counts(levels: list[str], weakest: str) -> None:
@@ -196,6 +196,7 @@ def test_a_run_that_goes_on_is_told_up_to_now() -> None:
         "```",
     ]
     assert "- `ask`: a person is asked, goes on after 5 s." in text
+    assert "Answer it" not in report_text.markdown(night("RunEnded"))
 
 
 def test_a_run_that_has_not_begun_is_a_document_too() -> None:
@@ -212,7 +213,7 @@ def test_the_story_is_told_in_order() -> None:
             "`3333333333` after 23 s."
         ),
         (
-            "- `login`: tried once to write what only workers may, judged 0.00 and given back, "
+            "- `login`: broke the rules once, judged 0.00 and given back, "
             "judged 1.00, merged as `5555555555` after 32 s."
         ),
         "- `ask`: decided approve by terminal, passed after 1 min 0 s.",
@@ -302,7 +303,7 @@ def test_a_terminal_gets_the_same_without_marks() -> None:
     ("seconds", "words"),
     [
         (0, "0 s"),
-        (0.2, "under 1 s"),
+        (0.2, "less than 1 s"),
         (12, "12 s"),
         (59.6, "1 min 0 s"),
         (185, "3 min 5 s"),

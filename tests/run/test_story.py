@@ -117,10 +117,12 @@ def test_only_verdicts_since_the_work_was_handed_in_judge_it() -> None:
 
 
 def test_a_pass_ends_the_attempt_and_moves_the_head() -> None:
-    passed = moved("passed", "impl_complete", "validated", attempt=1, merged="e" * 40)
+    passed = moved(
+        "passed", "impl_complete", "validated", attempt=1, merged="e" * 40, reason="good"
+    )
     story = told(DISPATCHED, HANDED_IN, passed)
     attempt = story.node("a").attempts[0]
-    assert (attempt.how, attempt.ended) == ("passed", "2026-01-01T00:00:05.000000Z")
+    assert (attempt.how, attempt.ended) == ("passed: good", "2026-01-01T00:00:05.000000Z")
     assert (story.head, story.node("a").merged, story.node("a").reason) == ("e" * 40,) * 2 + ("",)
     assert not attempt.closed
 
