@@ -93,7 +93,7 @@ def _meant(found: Recounted, given: str) -> Decision:
     known = found.story.decisions
     if given in known:
         return known[given]
-    near = [each for each in known.values() if each.id.startswith(given)]
+    near = [each for each in known.values() if given and each.id.startswith(given)]
     if len(near) == 1:
         return near[0]
     waiting = [each.id for each in (near or found.story.open_decisions())][:_MOST_NAMED]

@@ -267,7 +267,7 @@ class Story:
             self.tasks.pop(str(dropped), None)
         handler = _HANDLERS.get(entry.event)
         if handler is not None:
-            getattr(self, handler)(entry, data, when)
+            getattr(self, handler)(data, when)
         self._measure(data, ended)
         for place, order in enumerate(data.get("orders", ())):
             node, attempt = str(order["node"]), int(order["attempt"])
@@ -298,27 +298,25 @@ class Story:
         found = self.node(node_id).attempts
         return next((each for each in reversed(found) if each.number == number), None)
 
-    def _started(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
-        del entry
+    def _started(self, data: Mapping[str, Any], when: str) -> None:
         self.request = dict(data["request"])
         self.integration = str(data["integration"])
         self.head = str(self.request.get("base_commit", ""))
         self.began_at = when
 
-    def _resumed(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
-        del entry, when
+    def _resumed(self, data: Mapping[str, Any], when: str) -> None:
+        del when
         self.request = dict(data["request"])
         self.resumed += 1
         self.stopping = self.ended = None
         self.ended_at = ""
         self.tasks.clear()
 
-    def _sealed(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
-        del entry, when
+    def _sealed(self, data: Mapping[str, Any], when: str) -> None:
+        del when
         self.rubric = {key: data[key] for key in ("folder", "by", "files", "scope", "acceptance")}
 
-    def _moved(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
-        del entry
+    def _moved(self, data: Mapping[str, Any], when: str) -> None:
         name, event = str(data["node"]), data.get("event")
         node = self.node(name)
         node.last, node.last_at = _told(data), when
@@ -361,8 +359,7 @@ class Story:
         self.open_attempts.pop(name, None)
         self.orders = [each for each in self.orders if each.node != name]
 
-    def _heard(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
-        del entry
+    def _heard(self, data: Mapping[str, Any], when: str) -> None:
         name = data.get("node")
         if not isinstance(name, str) or not name:
             return
@@ -386,22 +383,20 @@ class Story:
         if data.get("closed") is True:
             self._close(name, attempt)
 
-    def _closed(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
-        del entry, when
+    def _closed(self, data: Mapping[str, Any], when: str) -> None:
+        del when
         attempt = self.attempt(str(data["node"]), data.get("attempt"))
         if attempt is not None:
             self._close(str(data["node"]), attempt)
 
-    def _task(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
-        del entry
+    def _task(self, data: Mapping[str, Any], when: str) -> None:
         name = str(data["task"])
         about = dict(data.get("about", {}))
         attempt = int(data.get("attempt", 0))
         self.tasks[name] = Task(name, data["kind"], str(data.get("node", "")), attempt, about, when)
         self.tasks_begun += 1
 
-    def _task_ended(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
-        del entry
+    def _task_ended(self, data: Mapping[str, Any], when: str) -> None:
         name = str(data.get("node") or "")
         node = self.of(name)
         if not name:
@@ -412,8 +407,7 @@ class Story:
         if node.attempt is not None:
             _learn(node, node.attempt, data, when)
 
-    def _asked(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
-        del entry
+    def _asked(self, data: Mapping[str, Any], when: str) -> None:
         name = str(data["id"])
         self.decisions[name] = Decision(
             id=name,
@@ -428,22 +422,19 @@ class Story:
             context=str(data.get("context", "")),
         )
 
-    def _answered(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
-        del entry
+    def _answered(self, data: Mapping[str, Any], when: str) -> None:
         decision = self.decisions[str(data["id"])]
         decision.option, decision.note = str(data["option"]), str(data.get("note", ""))
         decision.by, decision.answered_at = str(data.get("by", "")), when
 
-    def _stopping(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
-        del entry, when
+    def _stopping(self, data: Mapping[str, Any], when: str) -> None:
+        del when
         self.stopping = dict(data)
 
-    def _ended(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
-        del entry
+    def _ended(self, data: Mapping[str, Any], when: str) -> None:
         self.ended, self.ended_at = dict(data), when
 
-    def _noted(self, entry: Recorded, data: Mapping[str, Any], when: str) -> None:
-        del entry
+    def _noted(self, data: Mapping[str, Any], when: str) -> None:
         self._note(str(data.get("what", "")), when)
 
     def _note(self, what: str, when: str) -> None:

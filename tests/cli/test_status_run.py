@@ -131,3 +131,13 @@ def test_the_words_of_agents_stay_in_their_line(cli: Cli, night_run: Night) -> N
     assert "\x1b" not in said
     (row,) = [line for line in said.splitlines() if line.startswith("finish ")]
     assert row.endswith("one two")
+
+
+def test_what_a_node_does_now_comes_from_its_own_files(cli: Cli, night_run: Night) -> None:
+    run = night_run("merge-5")
+    Path(run.layout.node("login")).mkdir()
+    state = {"attempt": 1, "usage": {"input_tokens": 5_000, "output_tokens": 100}}
+    Path(run.layout.runner_state("login")).write_text(json.dumps(state))
+    rows = {each["node"]: each for each in cli("status", "--json").json()["nodes"]}
+    assert rows["login"]["state"] == "active"
+    assert rows["login"]["tokens"] == 5_100 + 50  # and what judging it took
