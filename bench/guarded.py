@@ -10,12 +10,14 @@ import dataclasses
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from attractor.pipeline.dot import parse
 from attractor.pipeline.graph import Graph, NodeId, build
 from attractor.rehearsal.project import make_project
+from attractor.run import request as requests
 from attractor.run.begin import begin
 from attractor.run.branch import integration_branch
 from attractor.run.fold import RunEvent
@@ -35,6 +37,7 @@ CHAIN: Final = [1] * 100
 FAN: Final = [100]
 MIXED: Final = ([1] * 50 + [50]) * 10
 COMMIT: Final = "c0ffee" + "0" * 34
+_SECONDS: Final = 300.0
 PLACE: Final = "shape=parallelogram, handler=parallel"
 TOOL: Final = 'shape=box, handler=tool, command="true"'
 WORK: Final = 'shape=box, handler=codergen, bead_id="", prompt="Say hello", acceptance="It does"'
@@ -225,13 +228,19 @@ def loop_of(graph: Graph, folder: str, request: Request) -> Loop:
     )
 
 
-def request_of(
-    folder: str, run_id: str = "bench", **more: Any
-) -> Request:  # as dataclasses take them
+def request_of(folder: str, run_id: str = "bench", **more: object) -> Request:
     """Return a request for a run in a project."""
     root = os.path.join(folder, ".claude", "attractor", "runs", run_id)
-    given = {"pipeline": "g.dot", "base_commit": "0" * 40, "max_parallel": 1_000_000, **more}
-    return Request(run_id=run_id, project=folder, run_root=root, **given)
+    given = {
+        "run_id": run_id,
+        "project": folder,
+        "run_root": root,
+        "pipeline": "g.dot",
+        "base_commit": "0" * 40,
+        "max_parallel": 1_000_000,
+        **more,
+    }
+    return requests.from_json({"schema_version": 1, **given}, root)
 
 
 def project_in(folder: str) -> tuple[str, str]:
@@ -242,9 +251,7 @@ def project_in(folder: str) -> tuple[str, str]:
     return path, subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def run_folder(
-    project: str, commit: str, run_id: str, text: str, **more: Any
-) -> Request:  # as dataclasses take them
+def run_folder(project: str, commit: str, run_id: str, text: str, **more: object) -> Request:
     """Make a run whose rubric is sealed, so that its first node is next."""
     request = request_of(project, run_id, base_commit=commit, **more)
     begin(request, text, SystemClock(), current=False)
@@ -263,6 +270,16 @@ def guardian(request: Request) -> subprocess.Popen[bytes]:
             stderr=log,
             cwd="/",
         )
+
+
+def until(there: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    """Wait; a process that is late is killed."""
+    deadline = time.monotonic() + _SECONDS
+    while not there():
+        if time.monotonic() > deadline:
+            process.kill()
+            raise TimeoutError("the Guardian did not get there in time")
+        time.sleep(0.002)
 
 
 def entries_of(request: Request) -> list[Entry]:

@@ -21,7 +21,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PACKAGES: Final = {
     "langgraph": ("langgraph", "langgraph-checkpoint-sqlite"),
     "dbos": ("dbos",),
-    "prefect": ("prefect",),
+    "prefect": ("prefect", "fastapi<0.116"),
 }
 _INSTALL_SECONDS: Final = 900
 _ANSWER_SECONDS: Final = 240

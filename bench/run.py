@@ -1,7 +1,7 @@
 """`./dev bench [ROW...]`: the benchmarks, each a ratio against a floor or a peer in the same run.
 
 A ROW is the name of a file here without `rows_`: pipeline, ready, signals, journal, start,
-hooks, runner.
+hooks, runner, guardian, idle, hello. Other engines are installed for `guardian` and `idle`, once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,18 @@ import platform
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ROWS = ("pipeline", "ready", "signals", "journal", "start", "hooks", "runner")
+ROWS = (
+    "pipeline",
+    "ready",
+    "signals",
+    "journal",
+    "start",
+    "hooks",
+    "runner",
+    "guardian",
+    "idle",
+    "hello",
+)
 
 
 def main() -> int:

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from attractor.pipeline.graph import Graph, Node, NodeId
 from attractor.run.layout import RunLayout
+from attractor.run.node_story import NodeStory
 from attractor.run.states import DONE, NodeState
-from attractor.run.story import NodeStory, Story
+from attractor.run.story import Story
 
 OPEN: Final = "open"
 IN_PROGRESS: Final = "in_progress"

@@ -21,10 +21,11 @@ from typing import Any, Final, NamedTuple, final
 
 from attractor.pipeline.graph import Graph, Node, NodeId
 from attractor.run.fold import RunEvent
+from attractor.run.node_story import Attempt
 from attractor.run.plan import Plan
 from attractor.run.request import Request
 from attractor.run.states import RUNNING, NodeEvent, NodeState, advance
-from attractor.run.story import Attempt, Story, StoryEvent, Task
+from attractor.run.story import Story, StoryEvent, Task
 from guardian.roles import Role
 from guardian.terms import Terms
 

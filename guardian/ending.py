@@ -46,6 +46,8 @@ def fail(
             data["notices"] = [core.escalation(f"node {name} has failed: {reason}")]
     if dropped := [each.id for each in core.tasks(name) if each.id != more.get("task")]:
         data["dropped"] = dropped
+    if asked := [each.id for each in core.story.open_decisions() if each.node == name]:
+        data["withdrawn"] = asked
     core.move(name, NodeEvent.FAILED, **data)
 
 

@@ -141,7 +141,9 @@ class Watching:
 
     def _status(self, now: View, *, alive: bool, quiet: bool) -> int | None:
         """Return the exit status if there is nothing more to wait for."""
-        if now.ended is not None:
+        if now.ended is None:
+            self._ended_since = None  # what is resumed had ended before
+        else:
             # The report comes after the journal's last word, and the keeper leaves after both.
             if self._ended_since is None:
                 self._ended_since = self._clock.monotonic()

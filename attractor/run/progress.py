@@ -16,9 +16,10 @@ from typing import Any, Final, NamedTuple, final
 from attractor.pipeline.graph import Graph, NodeId
 from attractor.run.fold import RunEvent
 from attractor.run.journal import Entry
+from attractor.run.node_story import Attempt, NodeStory
 from attractor.run.plan import Plan
 from attractor.run.states import RUNNING, NodeState
-from attractor.run.story import Attempt, Decision, NodeStory, Story, StoryEvent
+from attractor.run.story import Decision, Story, StoryEvent
 
 WAITING: Final = 3
 """The exit status when nothing moves until a person decides."""

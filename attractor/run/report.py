@@ -20,8 +20,9 @@ from typing import Any, Final
 
 from attractor.pipeline.graph import Graph, Node
 from attractor.run.layout import RunLayout
+from attractor.run.node_story import Attempt, NodeStory
 from attractor.run.states import NodeState
-from attractor.run.story import Attempt, Decision, NodeStory, Story
+from attractor.run.story import Decision, Story
 from signals import atomic
 from signals.atomic import fsync_folder, storage_errors
 

@@ -5,8 +5,9 @@ The Guardian decides from it, screens and reports show it. Pure: entries come in
 
 Whatever an entry is about, it may carry these keys, since what must happen together is one entry:
 `signal_id` (a signal that is applied by it), `task` (a task of ours that has ended), `dropped`
-(tasks that nobody waits for any more), `usage` (what the attempt has used so far), `orders` (what a
-Runner is told because of it) and `notices` (what the terminal is told).
+(tasks that nobody waits for any more), `withdrawn` (questions that nobody need answer), `usage`
+(what the attempt has used so far), `orders` (what a Runner is told because of it) and `notices`
+(what the terminal is told).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any, Final, NamedTuple, final
 
 from attractor.pipeline.graph import NodeId
 from attractor.run.fold import Recorded, RunEvent, RunState
+from attractor.run.node_story import Attempt, NodeStory
 from attractor.run.states import NodeEvent, NodeState
 
 COUNTED: Final = (
@@ -32,6 +34,10 @@ COUNTED: Final = (
     "turns",
     "sessions",
 )
+
+
+WITHDRAWN: Final = "withdrawn"
+"""Stands for the answer to a question that nobody need answer any more."""
 
 
 @final
@@ -115,84 +121,6 @@ class Decision:
 
 @final
 @dataclass(slots=True)
-class Attempt:
-    """One attempt of a node."""
-
-    number: int
-    began: str
-    base: str = ""
-    ended: str = ""
-    how: str = ""
-    """What ended it; empty while it goes on."""
-    free: bool = False
-    """It ended for a cause of ours, and does not count."""
-    closed: bool = False
-    """Nothing of it is left: its Runner has ended."""
-    feedback: str = ""
-    """What was wrong with the work before it."""
-    commit: str = ""
-    """What was handed in last."""
-    session_id: str = ""
-    blindness: str = ""
-    rejections: int = 0
-    violations: int = 0
-    stuck: int = 0
-    guided: int = 0
-    crashes: int = 0
-    """How often its session died."""
-    returned: list[tuple[str, str]] = field(default_factory=list)
-    """When its work was given back, and why."""
-    usage: dict[str, Any] = field(default_factory=dict)
-
-
-@final
-@dataclass(slots=True)
-class NodeStory:
-    """What happened to one node."""
-
-    attempts: list[Attempt] = field(default_factory=list)
-    verdicts: list[dict[str, Any]] = field(default_factory=list)
-    """Each as its task gave it (outcome, score, round, commit, scenarios), with attempt and at."""
-    forgiven: int = 0
-    """How many attempts there were when its turn came again."""
-    since: int = 0
-    """How many verdicts there were when the work was handed in that is judged now."""
-    judging: dict[str, float] = field(default_factory=dict)
-    """What judging it has used."""
-    merged: str = ""
-    feedback: str = ""
-    """What the judge said last."""
-    reason: str = ""
-    """Why it failed, where it did."""
-    no_verdicts: int = 0
-    retry_at: float = 0.0
-    """Wall seconds; before that no task of it is begun again."""
-    retry_from: str = ""
-    """When that was said."""
-    output: str = ""
-    """The last that a tool said."""
-    last: str = ""
-    """The last that happened to it, for a screen."""
-    last_at: str = ""
-
-    @property
-    def attempt(self) -> Attempt | None:
-        """Return the newest."""
-        return self.attempts[-1] if self.attempts else None
-
-    @property
-    def charged(self) -> int:
-        """Return how many attempts count."""
-        return sum(not each.free for each in self.attempts[self.forgiven :])
-
-    def used(self, key: str) -> float:
-        """Return how much of something all its attempts and judges have used."""
-        own = sum(float(each.usage.get(key) or 0) for each in self.attempts)
-        return own + self.judging.get(key, 0.0)
-
-
-@final
-@dataclass(slots=True)
 class Story:
     """A run, from its first entry to its last."""
 
@@ -265,6 +193,8 @@ class Story:
         ended = None if begun else self.tasks.pop(str(data.get("task")), None)
         for dropped in data.get("dropped", ()):
             self.tasks.pop(str(dropped), None)
+        for name in data.get("withdrawn", ()):
+            self._withdraw(str(name), when)
         handler = _HANDLERS.get(entry.event)
         if handler is not None:
             getattr(self, handler)(data, when)
@@ -273,10 +203,15 @@ class Story:
             node, attempt = str(order["node"]), int(order["attempt"])
             told = Order(entry.seq, place, node, attempt, order["type"], order["payload"])
             self.orders.append(told)
-            if order["type"] == "GUIDANCE" and (current := self.node(node).attempt):
+            stuck = data.get("type") == "ORCHESTRATOR_STUCK"
+            if stuck and order["type"] == "GUIDANCE" and (current := self.node(node).attempt):
                 current.guided += 1
         for place, notice in enumerate(data.get("notices", ())):
             self.notices.append(Order(entry.seq, place, "", 0, notice["type"], notice["payload"]))
+
+    def _withdraw(self, name: str, when: str) -> None:
+        decision = self.decisions[name]
+        decision.option, decision.by, decision.answered_at = WITHDRAWN, "guardian", when
 
     def _measure(self, data: Mapping[str, Any], ended: Task | None) -> None:
         usage = data.get("usage")

@@ -87,7 +87,7 @@ def _start(project: Git, spec: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _is_ours(project: Git, spec: Mapping[str, Any], head: str, now: str) -> bool:
-    """Say whether only merges of ours moved the branch, by tasks that were killed before they answered.
+    """Say whether only merges of ours moved it, by tasks that were killed before they answered.
 
     Such a merge was tested; its node may have been ended for another reason.
     """

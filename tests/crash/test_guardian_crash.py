@@ -25,8 +25,8 @@ from signals.sign import new_key, write_key
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(1200)]
 
-# All is real but the processes. A task has answered as soon as it was started, by a file, as a real one does; a
-# Runner says what it must have said by what it was told, whoever of both was killed in between.
+# All is real but the processes. A task has answered as soon as it was started, by a file, as a real
+# one does; a Runner says what it must have said by what it was told, whoever was killed in between.
 # What is done in a forked child is done here, so that its file operations are counted, too.
 PROGRAM = """
 import json, os

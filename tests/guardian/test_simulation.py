@@ -96,6 +96,8 @@ class Drawing:
         ends = []
         for _ in range(self.rng.randint(2, 4)):
             self.at = fork
+            if self.rng.random() < 0.2 and len(self.nodes) < 20:
+                self.decision()
             for _ in range(self.rng.randint(1, 2)):
                 self.go(self.step(work=self.rng.random() < 0.6))
             ends.append(self.at)
@@ -331,7 +333,9 @@ class Simulation:
 
     def on_order(self, node: str) -> None:
         if birth := self.house.runners.get(node):
-            self.after(self.rng.uniform(0.1, 3), lambda: self.act(node, birth))
+            # Some are slow to end: what follows must wait for them.
+            seconds = self.rng.uniform(0.1, 3 if self.rng.random() < 0.9 else 300)
+            self.after(seconds, lambda: self.act(node, birth))
 
     def on_end_session(self, node: str) -> None:
         attempt = self.house.story().open_attempts[node]
@@ -379,6 +383,9 @@ class Simulation:
         id_ = f"exit-{session.node}-{session.attempt}"
         payload = {"mode": mode, "reason": session.over, "usage": self.usage(session)}
         self.send(Heard(id_, "RUNNER_EXITED", "runner", session.node, session.attempt, payload))
+        if self.rng.random() < 0.2:
+            straggler = self.rng.choice((*NEWS, "NEEDS_REVIEW", "VIOLATION", "ORCHESTRATOR_STUCK"))
+            self.say(session.node, session.attempt, straggler, commit_hash="late")
         if self.rng.random() < 0.9:
             # It stays until it was heard, or dies before.
             self.after(self.rng.uniform(0, 4), lambda: self.gone(session.node, birth))

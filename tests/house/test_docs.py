@@ -32,6 +32,7 @@ RUN = [
 ]
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TOOLS = ("git", "tmux")  # what a session in a terminal needs beside Claude Code, which is in .venv
+EXAMPLE_SECONDS = 200  # the tutorial rehearses a whole run
 # What of the caller's would change what an example prints, or where it writes.
 CALLERS = ("ATTRACTOR_", "BD_", "BEADS_", "CLAUDE", "GIT_", "PYTHON")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -248,7 +249,7 @@ def run_shell(
         stderr=subprocess.STDOUT,
         input=stdin,
         text=True,
-        timeout=60,
+        timeout=EXAMPLE_SECONDS,
         check=False,
     )
 
@@ -268,17 +269,20 @@ def play(page: Path, here: Path, env: dict[str, str]) -> None:
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Path:
-    """The folder in which the examples of a page are run."""
+def here(tmp_path: Path) -> Iterator[Path]:
+    """The folder in which the examples of a page are run; a run that is left there is ended."""
     folder = tmp_path / "here"
     folder.mkdir()
-    return folder
+    yield folder
+    for kept in folder.glob(".claude/attractor/runs/*/keeper.json"):
+        run_shell(f"attractor stop {kept.parent.name} --kill", folder, environment(tmp_path))
 
 
+@pytest.mark.timeout(2 * EXAMPLE_SECONDS)
 @pytest.mark.parametrize("page", RUN, ids=named)
 def test_every_example_of_a_page_runs_as_it_says(page: Path, here: Path) -> None:
     if page.name == "tutorial.md" and (missing := [each for each in TOOLS if not which(each)]):
-        pytest.skip(f"a node is rehearsed there, and {missing[0]} is not installed")
+        pytest.skip(f"a run is rehearsed there, and {missing[0]} is not installed")
     play(page, here, environment(here.parent) | {"CLAUDE_PROJECT_DIR": str(here)})
 
 

@@ -262,11 +262,25 @@ def test_orders_wait_until_their_attempt_is_closed() -> None:
         (5, 0, "GUIDANCE"),
         (5, 1, "B"),
     ]
-    assert story.node("a").attempts[0].guided == 1
     closed = ("AttemptClosed", {"node": "a", "attempt": 1, "why": ""})
     story = told(DISPATCHED, HANDED_IN, back, closed)
     assert (story.orders, story.open_attempts) == ([], {})
     assert story.node("a").attempts[0].closed
+
+
+def test_guidance_counts_where_it_answers_a_session_that_is_stuck() -> None:
+    heard = {"node": "a", "attempt": 1, "signal_id": "s", "orders": [order()]}
+    for type_, counted in (("ORCHESTRATOR_STUCK", 1), ("VIOLATION", 0)):
+        story = told(DISPATCHED, ("SignalHeard", {**heard, "type": type_}))
+        assert story.node("a").attempts[0].guided == counted
+
+
+def test_a_question_of_an_attempt_that_has_failed_is_withdrawn() -> None:
+    asked = {"id": "d1", "node": "a", "attempt": 1, "kind": "input", "question": "Which?"}
+    failed = moved("failed", "active", "failed", attempt=1, withdrawn=["d1"])
+    story = told(DISPATCHED, ("DecisionAsked", {**asked, "options": []}), failed)
+    assert story.open_decisions() == []
+    assert (story.decisions["d1"].option, story.decisions["d1"].by) == ("withdrawn", "guardian")
 
 
 def test_the_orders_of_other_nodes_stay_when_an_attempt_is_closed() -> None:

@@ -1,0 +1,87 @@
+"""What happened to one node of a run: its attempts, and what was said of them.
+
+Values only; `attractor.run.story` fills them in from the journal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, final
+
+
+@final
+@dataclass(slots=True)
+class Attempt:
+    """One attempt of a node."""
+
+    number: int
+    began: str
+    base: str = ""
+    ended: str = ""
+    how: str = ""
+    """What ended it; empty while it goes on."""
+    free: bool = False
+    """It ended for a cause of ours, and does not count."""
+    closed: bool = False
+    """Nothing of it is left: its Runner has ended."""
+    feedback: str = ""
+    """What was wrong with the work before it."""
+    commit: str = ""
+    """What was handed in last."""
+    session_id: str = ""
+    blindness: str = ""
+    rejections: int = 0
+    violations: int = 0
+    stuck: int = 0
+    guided: int = 0
+    crashes: int = 0
+    """How often its session died."""
+    returned: list[tuple[str, str]] = field(default_factory=list)
+    """When its work was given back, and why."""
+    usage: dict[str, Any] = field(default_factory=dict)
+
+
+@final
+@dataclass(slots=True)
+class NodeStory:
+    """What happened to one node."""
+
+    attempts: list[Attempt] = field(default_factory=list)
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
+    """Each as its task gave it (outcome, score, round, commit, scenarios), with attempt and at."""
+    forgiven: int = 0
+    """How many attempts there were when its turn came again."""
+    since: int = 0
+    """How many verdicts there were when the work was handed in that is judged now."""
+    judging: dict[str, float] = field(default_factory=dict)
+    """What judging it has used."""
+    merged: str = ""
+    feedback: str = ""
+    """What the judge said last."""
+    reason: str = ""
+    """Why it failed, where it did."""
+    no_verdicts: int = 0
+    retry_at: float = 0.0
+    """Wall seconds; before that no task of it is begun again."""
+    retry_from: str = ""
+    """When that was said."""
+    output: str = ""
+    """The last that a tool said."""
+    last: str = ""
+    """The last that happened to it, for a screen."""
+    last_at: str = ""
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """Return the newest."""
+        return self.attempts[-1] if self.attempts else None
+
+    @property
+    def charged(self) -> int:
+        """Return how many attempts count."""
+        return sum(not each.free for each in self.attempts[self.forgiven :])
+
+    def used(self, key: str) -> float:
+        """Return how much of something all its attempts and judges have used."""
+        own = sum(float(each.usage.get(key) or 0) for each in self.attempts)
+        return own + self.judging.get(key, 0.0)

@@ -1,0 +1,609 @@
+"""Histories: what happens to a run, and what its Guardian makes of it, through the real loop.
+
+Each line is `what happens -> what follows`, in this language:
+
+    begin | kill | resume | wait SECONDS | clock HOURS | stop | gone NODE (its Runner died)
+    NODE TYPE key=value ...        its Runner says so; `NODE/ATTEMPT TYPE` of another attempt
+    rubric | end KIND NODE ANSWER | none KIND NODE | limit KIND NODE SECONDS    a task ended
+    answer DECISION OPTION NOTE    a person did; several things at once stand with `+` between
+
+    +KIND NODE, -KIND NODE         a task was begun, and has ended without moving a node
+    NODE EVENT ...                 a node was moved; `free`: not charged; `for good`: no other follows
+    >TYPE NODE, !TYPE              what its Runner, and the terminal, were told
+    heard TYPE | ?ID KIND OPTIONS | ID=OPTION BY | closed NODE | stopping R | ended R EXIT
+    runner NODE ATTEMPT | session NODE    a Runner was started; a session ended in its place
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from attractor.pipeline.graph import NodeId
+from attractor.run.journal import Entry
+from attractor.run.limits import Limits
+from attractor.run.states import NodeState
+from guardian.hearing import Heard
+from guardian.roles import Role
+
+ONE = "start [shape=Mdiamond]; w [shape=box]; finish [shape=Msquare]; start -> w -> finish;"
+TWO = (
+    "start [shape=Mdiamond]; a [shape=box]; b [shape=box]; after_a [shape=box];"
+    "finish [shape=Msquare]; start -> a -> after_a -> finish; start -> b -> finish;"
+)
+TOOL = (
+    'start [shape=Mdiamond]; t [handler="tool", command="make"]; finish [shape=Msquare];'
+    "start -> t -> finish;"
+)
+GATE = (
+    "start [shape=Mdiamond]; w [shape=box]; %s; d [shape=diamond]; finish [shape=Msquare];"
+    'start -> w -> g -> d; d -> finish [condition="pass"]; d -> w [condition="fail"];'
+)
+PERSON = GATE % 'g [shape=hexagon, gate="business"]'
+DEADLINE = GATE % 'g [shape=hexagon, gate="business", default="approve", deadline="10m"]'
+JUDGE = GATE % 'g [shape=hexagon, gate="technical"]'
+SEALED = {"ok": True, "folder": "/r", "by": "hand", "files": {}, "scope": {}, "acceptance": {}}
+QUIET = frozenset({Role.PLACE, Role.EXIT})
+
+
+class History:
+    """One run, told in the language above."""
+
+    def __init__(self, house: type[Any], graph: str, limits: Limits, **asked: Any) -> None:
+        self.house = house("digraph g { %s }" % graph, {"": limits}, **asked)
+        self.house.on_runner = self.runner
+        self.house.on_end_session = lambda node: self.news.append(f"session {node}")
+        self.news: list[str] = []
+        self.seen = 0
+        self.ids = 0
+
+    def runner(self, node: str) -> None:
+        self.news.append(f"runner {node} {self.house.assigned[node]}")
+
+    def happens(self, what: str) -> list[str]:
+        """Let it happen, do one round, and say what follows."""
+        for each in what.split(" + "):
+            word, *rest = shlex.split(each)
+            getattr(self, f"do_{word}", lambda *_, word=word, rest=rest: self.say(word, rest))(*rest)
+        self.house.loop.patient_step()
+        self.house.audit.agrees(self.house.loop.core)
+        entries = self.house.journal[self.seen :]
+        self.seen = len(self.house.journal)
+        lines = [line for entry in entries for line in self.told(entry)]
+        news, self.news = self.news, []
+        return lines + news
+
+    def say(self, where: str, words: list[str]) -> None:
+        node, _, attempt = where.partition("/")
+        kind, *pairs = words
+        said: dict[str, Any] = dict(pair.split("=", 1) for pair in pairs)
+        if "tokens" in said:
+            said["usage"] = {"input_tokens": int(said.pop("tokens"))}
+        number = int(attempt) if attempt else len(self.house.story().node(node).attempts)
+        self.ids += 1
+        id_ = said.pop("id", f"s{self.ids}")
+        self.house.deliver(Heard(id_, kind, "runner", node, number, said))
+
+    def do_begin(self) -> None:
+        self.house.guardian()
+
+    do_kill = do_begin
+
+    def do_resume(self, *changed: str) -> None:
+        said = {key: int(value) for key, value in (each.split("=") for each in changed)}
+        self.house.resume(**said)
+        self.house.guardian()
+
+    def do_wait(self, seconds: str) -> None:
+        self.house.times.advance(float(seconds))
+
+    def do_clock(self, hours: str) -> None:
+        self.house.times.offset += int(hours) * 3_600
+
+    def do_stop(self) -> None:
+        self.ids += 1
+        self.house.deliver(Heard(f"x{self.ids}", "STOP_RUN", "terminal", "", None, {}))
+
+    def do_gone(self, node: str) -> None:
+        del self.house.runners[node]
+
+    def do_rubric(self) -> None:
+        self.house.finish("rubric-1", SEALED)
+
+    def task(self, kind: str, node: str) -> str:
+        (name,) = (
+            name for name, each in self.house.tasks.items()
+            if (each.spec["kind"], each.spec["node"]) == (kind, node)
+        )  # fmt: skip
+        return str(name)
+
+    def do_end(self, kind: str, node: str, answer: str) -> None:
+        name = self.task(kind, node)
+        spec = self.house.tasks[name].spec
+        said = {
+            "validate": {"outcome": answer, "feedback": "mend it", "commit": spec.get("commit")},
+            "merge": {"status": answer, "feedback": "it conflicts", "commit": f"m-{node}"},
+            "tool": {"exit": int(answer) if answer.isdigit() else None, "tail": "the last lines"},
+            "answer": {"answer": answer},
+        }[kind]
+        self.house.finish(name, said)
+
+    def do_none(self, kind: str, node: str) -> None:
+        self.house.finish(self.task(kind, node), None)
+
+    def do_limit(self, kind: str, node: str, seconds: str) -> None:
+        at = self.house.times.wall() + float(seconds)
+        self.house.finish(self.task(kind, node), {"error": "rate limited", "retry_at": at})
+
+    def do_answer(self, decision: str, option: str, note: str = "") -> None:
+        self.ids += 1
+        said = json.dumps({"decision": decision, "option": option, "note": note})
+        payload = {"response": said}
+        self.house.deliver(Heard(f"p{self.ids}", "INPUT_RESPONSE", "terminal", "", None, payload))
+
+    def told(self, entry: Entry) -> Iterator[str]:
+        data = entry.data
+        kind = str(data.get("task", "")).partition("-")[0]
+        node = data.get("node") or ""
+        match entry.event:
+            case "NodeMoved":
+                if self.house.terms[node].role not in QUIET:
+                    yield self.moved(data)
+            case "TaskBegun":
+                yield f"+{kind} {node}".strip()
+            case "TaskEnded":
+                yield f"-{kind} {node}".strip()
+            case "RubricSealed":
+                yield "sealed"
+            case "SignalHeard":
+                yield f"heard {data['type']}"
+            case "DecisionAsked":
+                yield f"?{data['id']} {data['kind']} {'|'.join(data['options'])}".strip()
+            case "DecisionAnswered":
+                yield f"{data['id']}={data['option']} {data['by']}"
+            case "AttemptClosed":
+                yield f"closed {node}"
+            case "Stopping":
+                yield f"stopping {data['result']}"
+            case "RunEnded":
+                yield f"ended {data['result']} {data['exit']}"
+            case "RunResumed":
+                yield "resumed"
+            case _:
+                pass
+        yield from (f">{each['type']} {each['node']}" for each in data.get("orders", ()))
+        yield from (f"!{each['type']}" for each in data.get("notices", ()))
+
+    def moved(self, data: dict[str, Any]) -> str:
+        words = [data["node"], data["event"]]
+        if data["event"] == "dispatched":
+            words.append(str(data["attempt"]))
+        if data["event"] == "failed":
+            words += ["free"] * bool(data.get("free")) + ["for good"] * ("outcome" in data)
+        return " ".join(words)
+
+
+BEGIN = """
+begin -> +rubric
+rubric -> sealed; w dispatched 1; runner w 1
+"""
+REVIEW = "w NEEDS_REVIEW commit_hash=c1 -> w review_requested; +validate w\n"
+PASS = f"""
+{REVIEW}
+end validate w passed -> -validate w; +merge w
+"""
+DONE = """
+end merge w merged -> w passed; >VALIDATION_PASSED w
+w RUNNER_EXITED mode=COMPLETE -> closed w; ended validated 0; !PIPELINE_COMPLETE
+"""
+TO_GATE = """
+end merge w merged -> w passed; >VALIDATION_PASSED w; g dispatched 1; ?d1 gate approve|reject; \
+    !ESCALATION
+w RUNNER_EXITED mode=COMPLETE -> closed w
+"""
+THROUGH = "g gate_passed; d dispatched 1; d gate_passed; ended validated 0; !PIPELINE_COMPLETE"
+
+HISTORIES: dict[str, tuple[str, dict[str, Any], str]] = {
+    "what is judged good is merged, and the run is validated": (ONE, {}, f"{BEGIN}{PASS}{DONE}"),
+    "work that is refused goes back to its session and is judged again": (
+        ONE, {}, f"""{BEGIN}{REVIEW}
+        end validate w failed -> w rejected; >VALIDATION_FAILED w
+        w NEEDS_REVIEW commit_hash=c2 -> w review_requested; +validate w
+        end validate w passed -> -validate w; +merge w{DONE}""",
+    ),
+    "work that is refused again and again fails for good": (
+        ONE, {"max_attempts": 2}, f"""{BEGIN}{REVIEW}
+        end validate w failed -> w rejected; >VALIDATION_FAILED w
+        w NEEDS_REVIEW commit_hash=c2 -> w review_requested; +validate w
+        end validate w failed -> w failed for good; >KILL_ORCHESTRATOR w; !ESCALATION
+        w RUNNER_EXITED -> closed w; ended failed 1; !ESCALATION""",
+    ),
+    "a crash is followed by another attempt": (
+        ONE, {}, f"""{BEGIN}
+        w ORCHESTRATOR_CRASHED -> heard ORCHESTRATOR_CRASHED
+        w RUNNER_EXITED reason=crashed + gone w -> w failed; w dispatched 2; runner w 2
+        {PASS}{DONE}""",
+    ),
+    "a node that crashes to the end of its attempts fails, and what does not need it goes on": (
+        TWO, {"max_attempts": 2}, """
+        begin -> +rubric
+        rubric -> sealed; a dispatched 1; b dispatched 1; runner a 1; runner b 1
+        a RUNNER_EXITED + gone a -> a failed; a dispatched 2; runner a 2
+        a RUNNER_EXITED + gone a -> a failed for good; !ESCALATION
+        b NEEDS_REVIEW commit_hash=c -> b review_requested; +validate b
+        end validate b passed -> -validate b; +merge b
+        end merge b merged -> b passed; >VALIDATION_PASSED b
+        b RUNNER_EXITED mode=COMPLETE -> closed b; ended failed 1; !ESCALATION""",
+    ),
+    "a claim of completion before anything was accepted is a failure": (
+        ONE, {}, f"""{BEGIN}
+        w RUNNER_EXITED mode=COMPLETE + gone w -> w failed; w dispatched 2; runner w 2""",
+    ),
+    "what only workers may do is warned of once, and ends the session on repeat": (
+        ONE, {"max_violations": 3}, f"""{BEGIN}
+        w VIOLATION reason=Edit -> heard VIOLATION; >GUIDANCE w
+        w VIOLATION reason=Edit -> heard VIOLATION
+        w VIOLATION reason=Edit -> heard VIOLATION; w failed; >KILL_ORCHESTRATOR w
+        w RUNNER_EXITED + gone w -> closed w; w dispatched 2; runner w 2""",
+    ),
+    "who is stuck gets guidance twice, and then the attempt is over": (
+        ONE, {}, f"""{BEGIN}
+        w ORCHESTRATOR_STUCK rung=ask -> heard ORCHESTRATOR_STUCK
+        w ORCHESTRATOR_STUCK "rung=hand back" -> heard ORCHESTRATOR_STUCK; >GUIDANCE w
+        w ORCHESTRATOR_STUCK "rung=hand back" -> heard ORCHESTRATOR_STUCK; >GUIDANCE w
+        w ORCHESTRATOR_STUCK "rung=hand back" -> heard ORCHESTRATOR_STUCK; w failed; \
+            >KILL_ORCHESTRATOR w""",
+    ),
+    "a question is answered by the Guardian where it can": (
+        ONE, {}, f"""{BEGIN}
+        w NEEDS_INPUT question=Which? -> +answer w
+        end answer w blue -> -answer w; >INPUT_RESPONSE w""",
+    ),
+    "a question that the Guardian cannot answer is a person's": (
+        ONE, {}, f"""{BEGIN}
+        w NEEDS_INPUT question=Which? -> +answer w
+        end answer w "" -> ?d1 input; !ESCALATION
+        answer d1 blue -> d1=blue terminal; >INPUT_RESPONSE w""",
+    ),
+    "a score between is looked at again, deeper": (
+        ONE, {}, f"""{BEGIN}{REVIEW}
+        end validate w investigate -> -validate w; +validate w
+        end validate w investigate -> -validate w; +validate w
+        end validate w passed -> -validate w; +merge w{DONE}""",
+    ),
+    "without a verdict it is asked again, and then a person is": (
+        ONE, {}, f"""{BEGIN}{REVIEW}
+        none validate w -> -validate w
+        wait 3 -> +validate w
+        none validate w -> -validate w
+        wait 5 -> +validate w
+        end validate w none -> -validate w; ?d1 verdict retry|give up; !ESCALATION
+        wait 600 ->
+        answer d1 retry -> d1=retry terminal; +validate w
+        end validate w passed -> -validate w; +merge w{DONE}""",
+    ),
+    "where a person gives up for want of a verdict, the node fails for good": (
+        ONE, {}, f"""{BEGIN}{REVIEW}
+        none validate w -> -validate w
+        wait 3 -> +validate w
+        none validate w -> -validate w
+        wait 5 -> +validate w
+        none validate w -> -validate w; ?d1 verdict retry|give up; !ESCALATION
+        wait 9 + answer d1 "give up" -> d1=give up terminal; w failed for good; \
+            >KILL_ORCHESTRATOR w; !ESCALATION""",
+    ),
+    "a judge that is rate limited waits for as long as was said": (
+        ONE, {}, f"""{BEGIN}{REVIEW}
+        limit validate w 7200 -> -validate w
+        wait 7100 ->
+        wait 101 -> +validate w""",
+    ),
+    "a clock that is set back ends a wait": (
+        ONE, {}, f"""{BEGIN}{REVIEW}
+        limit validate w 7200 -> -validate w
+        wait 60 ->
+        clock -5 -> +validate w""",
+    ),
+    "a limit that comes again is no failure of anybody": (
+        ONE, {}, BEGIN + REVIEW + "".join(
+            """
+            limit validate w 60 -> -validate w
+            wait 61 -> +validate w"""
+            for _ in range(5)
+        ),
+    ),
+    "a merge that conflicts goes back to who made the work": (
+        ONE, {}, f"""{BEGIN}{PASS}
+        end merge w conflict -> w rejected; >VALIDATION_FAILED w
+        w NEEDS_REVIEW commit_hash=c2 -> w review_requested; +validate w
+        end validate w passed -> -validate w; +merge w{DONE}""",
+    ),
+    "a merge whose checks are red goes back, too": (
+        ONE, {}, f"""{BEGIN}{PASS}
+        end merge w red -> w rejected; >VALIDATION_FAILED w""",
+    ),
+    "a gate that a person refuses leads back, with the note as feedback": (
+        PERSON, {}, f"""{BEGIN}{PASS}{TO_GATE}
+        answer d1 reject "too long" + gone w -> d1=reject terminal; g failed for good; \
+            d dispatched 1; d gate_passed; w reopened; g requeued; w dispatched 2; \
+            d reopened; runner w 2
+        {PASS}
+        end merge w merged -> w passed; >VALIDATION_PASSED w; g dispatched 2; \
+            ?d2 gate approve|reject; !ESCALATION
+        w RUNNER_EXITED mode=COMPLETE -> closed w
+        answer d2 approve -> d2=approve terminal; g gate_passed; d dispatched 2; d gate_passed; \
+            ended validated 0; !PIPELINE_COMPLETE""",
+    ),
+    "a way back waits until nothing is left of what was there": (
+        PERSON, {}, f"""{BEGIN}{PASS}
+        end merge w merged -> w passed; >VALIDATION_PASSED w; g dispatched 1; \
+            ?d1 gate approve|reject; !ESCALATION
+        answer d1 reject -> d1=reject terminal; g failed for good; d dispatched 1
+        w RUNNER_EXITED mode=COMPLETE + gone w -> closed w; d gate_passed; w reopened; \
+            g requeued; w dispatched 2; d reopened; runner w 2""",
+    ),
+    "the ways back come to an end": (
+        JUDGE, {"max_attempts": 1}, f"""{BEGIN}{PASS}
+        end merge w merged -> w passed; >VALIDATION_PASSED w; g dispatched 1; +validate g
+        w RUNNER_EXITED mode=COMPLETE -> closed w
+        end validate g failed -> g failed for good; d dispatched 1; d failed for good; \
+            ended failed 1; !ESCALATION""",
+    ),
+    "a decision that nobody takes falls to its default at its deadline": (
+        DEADLINE, {}, f"""{BEGIN}{PASS}{TO_GATE}
+        wait 590 ->
+        wait 11 -> d1=approve deadline; {THROUGH}""",
+    ),
+    "what a person may not choose is no answer, and none counts twice": (
+        PERSON, {}, f"""{BEGIN}{PASS}{TO_GATE}
+        answer d1 maybe ->
+        answer d9 approve ->
+        answer d1 approve + answer d1 reject -> d1=approve terminal; {THROUGH}""",
+    ),
+    "a decision that was answered while the Guardian was down counts when it is back": (
+        PERSON, {}, f"""{BEGIN}{PASS}{TO_GATE}
+        answer d1 approve + kill -> d1=approve terminal; {THROUGH}""",
+    ),
+    "gates pass by themselves where that was asked for": (
+        PERSON, {"auto_approve": True}, f"""{BEGIN}{PASS}
+        end merge w merged -> w passed; >VALIDATION_PASSED w; g dispatched 1; \
+            ?d1 gate approve|reject; !ESCALATION; d1=approve auto-approve; g gate_passed; \
+            d dispatched 1; d gate_passed
+        w RUNNER_EXITED mode=COMPLETE -> closed w; ended validated 0; !PIPELINE_COMPLETE""",
+    ),
+    "a command that succeeds passes": (
+        TOOL, {}, """
+        begin -> +rubric
+        rubric -> sealed; t dispatched 1; +tool t
+        end tool t 0 -> t gate_passed; ended validated 0; !PIPELINE_COMPLETE""",
+    ),
+    "a command that fails, fails the run": (
+        TOOL, {}, """
+        begin -> +rubric
+        rubric -> sealed; t dispatched 1; +tool t
+        end tool t 2 -> t failed for good; ended failed 1; !ESCALATION""",
+    ),
+    "a command that does not end in time has failed": (
+        TOOL, {}, """
+        begin -> +rubric
+        rubric -> sealed; t dispatched 1; +tool t
+        end tool t never -> t failed for good; ended failed 1; !ESCALATION""",
+    ),
+    "a run whose budget is used ends its sessions, and can go on with more": (
+        ONE, {"budget_tokens": 100}, f"""{BEGIN}
+        w ORCHESTRATOR_CRASHED tokens=99 -> heard ORCHESTRATOR_CRASHED
+        w ORCHESTRATOR_CRASHED tokens=100 -> heard ORCHESTRATOR_CRASHED; stopping budget; \
+            !ESCALATION; w failed free; >KILL_ORCHESTRATOR w
+        w RUNNER_EXITED + gone w -> closed w; ended budget 5; !ESCALATION
+        resume budget_tokens=1000 -> resumed; w dispatched 2; runner w 2
+        {PASS}{DONE}""",
+    ),
+    "a run that a person stops is not charged for it, and can be resumed": (
+        ONE, {"max_attempts": 1}, f"""{BEGIN}
+        stop -> stopping stopped; w failed free; >KILL_ORCHESTRATOR w
+        stop ->
+        w RUNNER_EXITED + gone w -> closed w; ended stopped 4; !ESCALATION
+        w NEEDS_REVIEW commit_hash=late ->
+        resume -> resumed; w dispatched 2; runner w 2
+        {PASS}{DONE}""",
+    ),
+    "a merge that is under way when the run is stopped counts": (
+        ONE, {}, f"""{BEGIN}{PASS}
+        stop -> stopping stopped
+        end merge w merged -> w passed; >VALIDATION_PASSED w
+        w RUNNER_EXITED mode=COMPLETE -> closed w; ended stopped 4; !ESCALATION
+        resume -> resumed; ended validated 0; !PIPELINE_COMPLETE""",
+    ),
+    "a run that failed gives its nodes another chance when it is resumed": (
+        ONE, {"max_attempts": 1}, f"""{BEGIN}
+        w RUNNER_EXITED + gone w -> w failed for good; !ESCALATION; ended failed 1; !ESCALATION
+        resume -> w requeued; resumed; w dispatched 2; runner w 2
+        {PASS}{DONE}""",
+    ),
+    "a rubric that was changed stops the run": (
+        ONE, {}, f"""{BEGIN}{REVIEW}
+        end validate w unsealed -> -validate w; stopping failed; !ESCALATION; w failed free; \
+            >KILL_ORCHESTRATOR w
+        w RUNNER_EXITED -> closed w; ended failed 1; !ESCALATION""",
+    ),
+    "a Guardian that comes back with all open goes on where it was": (
+        ONE, {}, f"""{BEGIN}{REVIEW}
+        kill ->
+        w NEEDS_INPUT question=Which? -> +answer w
+        kill ->
+        end answer w blue + kill -> -answer w; >INPUT_RESPONSE w
+        end validate w passed -> -validate w; +merge w
+        kill ->
+        gone w + kill -> runner w 1
+        {DONE}""",
+    ),
+    "a Runner that dies five times in a minute is given up, and nobody is charged": (
+        ONE, {"max_attempts": 1}, f"""{BEGIN}
+        gone w -> runner w 1
+        gone w -> runner w 1
+        gone w -> runner w 1
+        gone w -> runner w 1
+        gone w -> w failed free; w dispatched 2; session w; runner w 2""",
+    ),
+    "a Runner that dies now and then is started again": (
+        ONE, {}, BEGIN + "gone w + wait 20 -> runner w 1\n" * 12,
+    ),
+    "what was handed in by a session that is gone is judged all the same": (
+        ONE, {}, f"""{BEGIN}{REVIEW}
+        w RUNNER_EXITED + gone w -> closed w
+        end validate w passed -> -validate w; +merge w
+        end merge w merged -> w passed; ended validated 0; !PIPELINE_COMPLETE""",
+    ),
+    "two signals with one id are one": (
+        ONE, {}, f"""{BEGIN}
+        w NEEDS_REVIEW id=x commit_hash=c1 + w NEEDS_REVIEW id=x commit_hash=c1 -> \
+            w review_requested; +validate w
+        end validate w failed -> w rejected; >VALIDATION_FAILED w
+        w NEEDS_REVIEW id=x commit_hash=c1 ->
+        kill ->
+        w NEEDS_REVIEW id=x commit_hash=c1 ->""",
+    ),
+    "a superseded attempt changes nothing": (
+        ONE, {}, f"""{BEGIN}
+        w RUNNER_EXITED + gone w -> w failed; w dispatched 2; runner w 2
+        w/1 NEEDS_REVIEW commit_hash=old ->
+        w/1 RUNNER_EXITED ->
+        w/3 NEEDS_REVIEW commit_hash=new ->""",
+    ),
+}  # fmt: skip
+LIMITS = ("max_attempts", "max_violations")
+
+
+@pytest.mark.parametrize("name", HISTORIES)
+def test_history(name: str, house: type[Any]) -> None:
+    graph, said, text = HISTORIES[name]
+    limits = Limits(**{key: said[key] for key in said if key in LIMITS})
+    asked = {key: said[key] for key in said if key not in LIMITS}
+    history = History(house, graph, limits, **asked)
+    for row in text.replace("\\\n", "").splitlines():
+        if not row.strip():
+            continue
+        what, _, follows = row.partition("->")
+        expected = [each.strip() for each in follows.split(";") if each.strip()]
+        assert history.happens(what.strip()) == expected, row
+
+
+def started(house: type[Any], graph: str = ONE, **asked: Any) -> History:
+    history = History(house, graph, Limits(), **asked)
+    for what in ("begin", "rubric"):
+        history.happens(what)
+    return history
+
+
+def test_a_note_of_a_person_is_the_feedback_of_the_next_attempt(house: type[Any]) -> None:
+    history = started(house, PERSON)
+    for what in (
+        "w NEEDS_REVIEW commit_hash=c1", "end validate w passed", "end merge w merged",
+        "w RUNNER_EXITED", 'answer d1 reject "too long"',
+    ):  # fmt: skip
+        history.happens(what)
+    attempt = history.house.story().node("w").attempt
+    assert attempt.number == 2
+    assert "too long" in attempt.feedback
+    assert attempt.base == "m-w"
+
+
+def test_the_next_attempt_knows_what_was_wrong_with_the_one_before(house: type[Any]) -> None:
+    history = started(house)
+    for what in ("w NEEDS_REVIEW commit_hash=c1", "end validate w failed", "w RUNNER_EXITED"):
+        history.happens(what)
+    assert history.house.story().node("w").attempt.feedback == "mend it"
+
+
+def test_a_flood_is_taken_in_by_and_by_and_starves_nobody(house: type[Any]) -> None:
+    history = started(house)
+    for number in range(5_000):
+        history.house.deliver(Heard(f"f{number}", "NODE_COMPLETE", "runner", "w", 1, {}))
+    history.say("w", ["NEEDS_REVIEW", "commit_hash=c1"])
+    rounds = 0
+    while history.house.inbox:
+        before = len(history.house.inbox)
+        history.happens("wait 0")
+        assert len(history.house.inbox) < before
+        rounds += 1
+    assert rounds <= 11
+    assert history.house.story().state("w") is NodeState.IMPL_COMPLETE
+
+
+def test_a_flood_of_what_concerns_nobody_leaves_no_trace(house: type[Any]) -> None:
+    history = started(house)
+    before = len(history.house.journal)
+    for number in range(5_000):
+        history.house.deliver(Heard(f"f{number}", "NEEDS_REVIEW", "runner", "w", 7, {}))
+    while history.house.inbox:
+        history.happens("wait 0")
+    assert len(history.house.journal) == before
+
+
+def test_a_full_disk_holds_the_run_up_and_loses_nothing(house: type[Any], full: Any) -> None:
+    history = started(house)
+    space = [False]
+
+    def point(what: str) -> None:
+        if what == "append" and not space[0]:
+            raise full(what)
+
+    history.house.point = point
+    before = len(history.house.journal)
+    for _ in range(3):
+        history.say("w", ["NEEDS_REVIEW", "id=s", "commit_hash=c1"])
+        assert history.house.loop.patient_step() is False
+        assert len(history.house.journal) == before
+        assert history.house.inbox
+    space[0] = True
+    assert history.happens("wait 2") == ["w review_requested", "+validate w"]
+    assert not history.house.inbox
+
+
+def test_a_disk_that_stays_full_ends_the_guardian_loudly(house: type[Any], full: Any) -> None:
+    history = started(house)
+
+    def point(what: str) -> None:
+        if what == "append":
+            raise full(what)
+
+    history.house.point = point
+    history.say("w", ["NEEDS_REVIEW", "commit_hash=c1"])
+    assert history.house.loop.patient_step() is False
+    history.house.times.advance(301)
+    with pytest.raises(type(full(""))):
+        history.house.loop.patient_step()
+
+
+def test_the_view_and_the_result_follow_the_journal(house: type[Any]) -> None:
+    history = started(house)
+    assert history.house.shown[NodeId("w")] is NodeState.ACTIVE
+    for what in (
+        "w NEEDS_REVIEW commit_hash=c1", "end validate w passed", "end merge w merged",
+        "w RUNNER_EXITED",
+    ):  # fmt: skip
+        assert history.house.final == ""
+        history.happens(what)
+    assert history.house.final == "validated"
+    assert history.house.shown[NodeId("finish")] is NodeState.VALIDATED
+
+
+def test_an_answer_to_a_task_that_nobody_waits_for_is_put_away(house: type[Any]) -> None:
+    history = started(house)
+    before = len(history.house.journal)
+    history.house.answers["validate-99"] = {"outcome": "passed"}
+    assert history.happens("wait 0") == []
+    assert history.house.answers == {}
+    assert len(history.house.journal) == before
+
+
+def test_the_guardian_sleeps_until_something_is_due(house: type[Any]) -> None:
+    history = started(house)
+    assert history.house.loop.sleep_seconds() == 15
+    history.happens("w NEEDS_REVIEW commit_hash=c1")
+    history.happens("limit validate w 5")
+    assert history.house.loop.sleep_seconds() == 5
