@@ -7,12 +7,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
-
-# The same examples in every run, no folder left behind, and no clock to fail by on a busy machine.
-settings.register_profile("same", derandomize=True, database=None, deadline=None)
-settings.load_profile("same")
 
 IDS = {
     "a": ["a", '"a"'],
