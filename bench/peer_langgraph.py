@@ -42,17 +42,18 @@ def main() -> None:
     saver = SqliteSaver(sqlite3.connect("langgraph.db", check_same_thread=False))
     saver.setup()
     threads = itertools.count()
-    compiled: dict[tuple[int, ...], Pregel] = {}  # building a graph is not what is measured
+    compiled: dict[tuple[int, ...], Pregel] = {}
+
+    def prepare(widths: list[int]) -> None:
+        if tuple(widths) not in compiled:
+            compiled[tuple(widths)] = _graph(widths, saver)
 
     def run(widths: list[int]) -> None:
-        graph = compiled.get(tuple(widths))
-        if graph is None:
-            graph = compiled[tuple(widths)] = _graph(widths, saver)
         config = {"configurable": {"thread_id": str(next(threads))}, "recursion_limit": 10_000}
-        said = graph.invoke({"done": 0}, config, durability="sync")
+        said = compiled[tuple(widths)].invoke({"done": 0}, config, durability="sync")
         assert said["done"] == sum(widths)
 
-    serve(PACKAGES, run)
+    serve(PACKAGES, run, prepare)
 
 
 main()

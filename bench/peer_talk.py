@@ -13,8 +13,15 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
 
-def serve(packages: Sequence[str], run: Callable[[list[int]], object]) -> None:
-    """Say who we are, then carry out shapes until nobody asks any more."""
+def serve(
+    packages: Sequence[str],
+    run: Callable[[list[int]], object],
+    prepare: Callable[[list[int]], object] = list,
+) -> None:
+    """Say who we are, then carry out shapes until nobody asks any more.
+
+    What `prepare` does before is not measured.
+    """
     # What the engine itself prints must not be taken for an answer.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -27,6 +34,7 @@ def serve(packages: Sequence[str], run: Callable[[list[int]], object]) -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         if "widths" in asked:
+            prepare(asked["widths"])
             start = time.perf_counter()
             run(asked["widths"])
             say(seconds=time.perf_counter() - start)

@@ -62,8 +62,6 @@ def _overhead(shape: str, widths: Sequence[int], engines: list[Peer]) -> Iterato
     ours: dict[str, list[float]] = {"places": [], "tools": []}
     theirs: dict[str, list[float]] = {each.name: [] for each in engines}
     graphs = {"places": _graph(widths, PLACE), "tools": _graph(widths, TOOL)}
-    for each in engines:
-        each.seconds(widths)
     for turn in range(TURNS):
         for what, graph in graphs.items():
             ours[what].append(_guard(graph) / nodes)

@@ -85,7 +85,7 @@ def _validate(core: Core, task: Task) -> dict[str, Any]:
         "target_dir": made.target_dir if made else core.request.target_dir,
         "label": node.attrs.get("label", ""),
         "prompt": node.attrs.get("prompt", ""),
-        "model": terms.model,
+        "model": terms.second_model if task.about["round"] else terms.model,
         "previous": story.verdicts[-_PREVIOUS:],
         "gate": made is None,
         "timeout": terms.limits.check_timeout,

@@ -31,6 +31,9 @@ class Terms:
     role: Role
     checks: tuple[str, ...] = ()
     model: str = ""
+    """The one that judges."""
+    second_model: str = ""
+    """The one that looks again, where the first was not sure."""
     sandbox: str = "auto"
     limits: Limits = field(default_factory=Limits)
     assignment: Assignment | None = None
@@ -48,6 +51,7 @@ def terms_of(graph: Graph, request: Request, clock: Clock) -> dict[str, Terms]:
             role=role(graph, node),
             checks=tuple(own["checks"]),
             model=own["model"],
+            second_model=own["second_model"],
             sandbox=own["sandbox"],
             limits=Limits.from_json(own["limits"]),
             assignment=assignments.from_json(given, node.id) if given else None,
@@ -72,6 +76,7 @@ def _resolved(graph: Graph, request: Request) -> dict[str, Any]:
     found = {}
     for node in graph.nodes.values():
         settings = config.resolve(node.attrs, graph.attrs, known)
+        judge = settings.word("judge_model") or settings.word("model")
         limits = config.rehearsed(settings) if request.rehearsed else settings.limits
         made = None
         if role(graph, node) is Role.WORK:
@@ -88,7 +93,8 @@ def _resolved(graph: Graph, request: Request) -> dict[str, Any]:
             ).as_json()
         found[str(node.id)] = {
             "checks": list(settings.words("checks")),
-            "model": settings.word("model"),
+            "model": judge,
+            "second_model": settings.word("second_model") or judge,
             "sandbox": request.sandbox or settings.word("sandbox"),
             "limits": asdict(limits),
             "assignment": made,

@@ -70,6 +70,8 @@ SETTINGS: Final = {
         Setting(
             "model", "", "the model; empty for the agent's own choice", (), ("model", "llm_model")
         ),
+        Setting("judge_model", "", "the model that judges; empty for that of the work"),
+        Setting("second_model", "", "the model that looks again; empty for the one that judges"),
         Setting("sandbox", "auto", "the wall around a session", SANDBOXES),
         Setting(
             "claude",

@@ -112,10 +112,11 @@ class Drawing:
             self.chain()
         before = self.step(work=True)
         self.go(before)
-        self.rng.choice((self.chain, self.branches))()
+        if self.rng.random() < 0.5:
+            self.rng.choice((self.chain, self.branches))()
         self.go(self.gate())
         diamond = self.diamond()
-        back = before if self.rng.random() < 0.7 else self.at
+        back = before if self.rng.random() < 0.8 else self.at
         self.go(diamond)
         self.edge(diamond, back, "fail")
         self.condition = "pass"
@@ -162,7 +163,7 @@ class Simulation:
         rng = self.rng
         self.calm = rng.random() < 0.3
         self.person = self.calm or rng.random() < 0.9
-        limits = Limits(max_attempts=rng.randint(1, 4), max_violations=rng.randint(1, 3))
+        limits = Limits(max_attempts=rng.choice((1, 2, 3, 3, 4, 5)), max_violations=rng.randint(1, 3))
         asked: dict[str, Any] = {"max_parallel": rng.randint(1, 4)}
         if not self.calm:
             asked["budget_tokens"] = rng.choice((None, None, None, rng.randint(50, 3_000)))
@@ -177,6 +178,8 @@ class Simulation:
         self.sent: list[Heard] = []
         self.counted: Counter[str] = Counter()
         self.cursed = self._curse()
+        self.skill = rng.choice((0.6, 0.8, 0.95))
+        self.strict = rng.choice((10, 40, 80))
         self.deadly = rng.choice((0.0, 0.002, 0.01, 0.03))
         self.failing = rng.choice((0.0, 0.0, 0.003, 0.01))
         self.full_until = -1.0
@@ -334,7 +337,7 @@ class Simulation:
     def on_order(self, node: str) -> None:
         if birth := self.house.runners.get(node):
             # Some are slow to end: what follows must wait for them.
-            seconds = self.rng.uniform(0.1, 3 if self.rng.random() < 0.9 else 300)
+            seconds = self.rng.uniform(0.1, 3 if self.rng.random() < 0.8 else 300)
             self.after(seconds, lambda: self.act(node, birth))
 
     def on_end_session(self, node: str) -> None:
@@ -407,7 +410,7 @@ class Simulation:
             self.say(node, attempt, "AGENT_REGISTERED", session_id="s", blindness="bwrap")
         elif roll < 0.25:
             self.say(node, attempt, self.rng.choice(NEWS), summary="news")
-        elif roll < 0.7 or self.calm:
+        elif roll < self.skill or self.calm:
             self.hand_in(session)
         else:
             self.misbehave(session)
@@ -455,7 +458,7 @@ class Simulation:
             if spec["kind"] == "merge":
                 self.after(1.0, lambda: self.merged_silently(name, spec, life))
             return
-        seconds = self.rng.uniform(0.1, 40)
+        seconds = self.rng.uniform(0.1, self.rng.choice((1, 40)))
         self.after(seconds, lambda: self.task_ends(name, spec, life))
 
     def lives(self, name: str, life: int) -> bool:
@@ -500,7 +503,7 @@ class Simulation:
             return {**said, "outcome": "none"} if self.rng.random() < 0.3 else said
         outcome = "passed"
         if not self.calm:
-            fails = 30 if spec["gate"] else 12
+            fails = self.strict if spec["gate"] else 12
             among = ["passed"] * 40 + ["failed"] * fails + ["none"] * 3
             among += ["investigate"] * 6 if spec["round"] < 2 else []
             outcome = self.rng.choice(among) if self.rng.random() > 0.004 else "unsealed"
