@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from attractor.spawn import own_command, run_leashed
-from guardian.found_checks import found_checks
+from guardian.found_checks import Found, found_checks
 from signals import atomic
 from signals.atomic import storage_errors
 from signals.clock import Clock
@@ -23,11 +23,16 @@ _SLACK_SECONDS: Final = 60.0
 _MOST_BYTES: Final = 1024 * 1024
 
 
-def commands(spec: Mapping[str, Any], tree: str) -> list[str]:
+def known(spec: Mapping[str, Any], tree: str) -> Found:
     """Return the checks that the task is told of, or else those that the tree itself has."""
     if spec.get("checks"):
-        return [str(each) for each in spec["checks"]]
-    return list(found_checks(os.path.join(tree, str(spec.get("target_dir") or ""))).checks)
+        return Found(tuple(map(str, spec["checks"])))
+    return found_checks(os.path.join(tree, str(spec.get("target_dir") or "")))
+
+
+def commands(spec: Mapping[str, Any], tree: str) -> list[str]:
+    """Return the same without what a person should know of them."""
+    return list(known(spec, tree).checks)
 
 
 def run_checks(

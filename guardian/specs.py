@@ -8,6 +8,7 @@ from typing import Any, Final
 from attractor.run.branch import integration_branch
 from attractor.run.story import Task
 from guardian.core import Core
+from guardian.roles import Role
 
 _SLACK_SECONDS: Final = 120.0
 _SCENARIOS: Final = 200
@@ -88,6 +89,7 @@ def _validate(core: Core, task: Task) -> dict[str, Any]:
         "model": terms.second_model if task.about["round"] else terms.model,
         "previous": story.verdicts[-_PREVIOUS:],
         "gate": made is None,
+        "judged": terms.role is not Role.CHECK,
         "timeout": terms.limits.check_timeout,
         "ask_timeout": terms.limits.ask_timeout,
     }

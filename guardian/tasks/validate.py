@@ -1,6 +1,7 @@
 """Judges one commit: the seal first, then the checks, then a judge for each scenario in scope.
 
-What costs least comes first: red checks need no judge. Checks and judges each have a clean checkout
+What costs least comes first: red checks need no judge. Where the checks alone decide, as at a gate
+of the kind `unit`, nobody is asked, and without a check there is no verdict. Checks and judges each have a clean checkout
 of their own, so that no check can dress up what is judged. What is told downwards comes from
 `guardian.feedback` alone, and only where the work failed.
 
@@ -25,6 +26,7 @@ from guardian.verdict import Outcome, Scored, Verdict, weigh
 from signals.clock import Clock, iso
 
 _NONE_GIVEN: Final = "none given"
+_CHECKS: Final = "its checks are green"
 _MOST_TAIL: Final = 4_000
 _MOST_PROBLEM: Final = 500
 _MOST_NAME: Final = 200
@@ -64,7 +66,8 @@ def run(spec: Mapping[str, Any], clock: Clock, parts: Parts = Parts()) -> dict[s
 
 
 def _found(spec: Mapping[str, Any], clock: Clock, parts: Parts) -> _Found:
-    known = criteria.of(spec)
+    judged_too = bool(spec.get("judged", True))
+    known = criteria.of(spec if judged_too else {**spec, "features": [], "acceptance": _CHECKS})
     if isinstance(known, Unsealed):
         why = "; ".join(known.differs)
         return _Found(Verdict(Outcome.UNSEALED, why=why), _unchecked(), feedback=why)
@@ -77,17 +80,29 @@ def _found(spec: Mapping[str, Any], clock: Clock, parts: Parts) -> _Found:
 
     checks: Mapping[str, Any] = _unchecked()
     with clean() as tree:
-        spec = {**spec, "checks": checking.commands(spec, tree)}
+        there = checking.known(spec, tree)
+        spec = {**spec, "checks": list(there.checks)}
         if spec["checks"]:
             checks = parts.checks(spec, tree, spec["checks"], float(spec["timeout"]), clock)
+    checks = {**checks, "ran": spec["checks"], "notes": list(there.notes)}
     if checks["status"] == "red":
         return _red(checks, known)
     if checks["status"] not in ("green", _NONE_GIVEN):
         why = f"the checks could not be run: {_tail(checks)[-_MOST_PROBLEM:]}"
         return _Found(Verdict(Outcome.NONE, why=why), checks)
+    if not judged_too:
+        return _Found(_by_checks(checks), checks)
     with clean() as tree:
         judged = judge_all(spec, tree, known.cases, _work(spec, checks), parts.ask)
     return _weighed(spec, checks, known, judged)
+
+
+def _by_checks(checks: Mapping[str, Any]) -> Verdict:
+    """Return the verdict of checks that are not red, where nothing else decides."""
+    if checks["status"] == "green":
+        return Verdict(Outcome.PASSED)
+    why = "; ".join(["there is no check to run here", *checks["notes"]])
+    return Verdict(Outcome.NONE, why=f"{why}: give the node or the project a `check`")
 
 
 def _unchecked() -> dict[str, Any]:
@@ -160,6 +175,8 @@ def _answer(spec: Mapping[str, Any], found: _Found, seconds: float) -> dict[str,
             "command": found.checks.get("command", ""),
             "exit": found.checks.get("exit"),
             "tail": _tail(found.checks),
+            "ran": list(found.checks.get("ran", ())),
+            "notes": list(found.checks.get("notes", ())),
         },
         "scenarios": [_summary(each, found.accept) for each in found.judged],
         "usage": asking.usage_of(asked),
