@@ -29,7 +29,7 @@ from guardian.children import Result
 from guardian.core import Core, Event
 from guardian.hearing import Heard
 from guardian.loop import Loop
-from guardian.roles import role
+from attractor.run.roles import role
 from guardian.terms import Terms
 from signals.clock import SystemClock, iso
 

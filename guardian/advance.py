@@ -11,14 +11,14 @@ from typing import Any, Final
 
 from attractor.pipeline.conditions import evaluate, parse_condition
 from attractor.pipeline.graph import Edge, NodeId
-from attractor.run.limits import number
+from attractor.run.limits import seconds
+from attractor.run.roles import Role, options
 from attractor.run.states import DONE, NodeEvent, NodeState
 from attractor.run.story import Decision, StoryEvent
 from guardian import answers
 from guardian.core import Core, seconds_of
 from guardian.ending import fail
 from guardian.hearing import answered
-from guardian.roles import Role, options
 
 _MOST_ROUNDS: Final = 100_000
 _EXITS: Final = {"validated": 0, "failed": 1, "stopped": 4, "budget": 5}
@@ -197,10 +197,8 @@ def _ask(core: Core, name: str) -> None:
     node = core.node(name)
     offered = options(node)
     default = node.attrs.get("default", "").strip()
-    seconds = node.attrs.get("deadline", "").strip()
-    deadline = ""
-    if seconds and default in offered:
-        deadline = core.iso(core.now + float(number("stuck_after", seconds)))
+    left = seconds("deadline", node.attrs.get("deadline", ""))
+    deadline = core.iso(core.now + left) if left and default in offered else ""
     question = node.attrs.get("label") or f"May {name} pass?"
     context = "\n".join(
         core.story.node(each).output for each in core.upstream(name) if core.story.node(each).output

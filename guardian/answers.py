@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from attractor.run.roles import Role
 from attractor.run.states import NodeEvent
 from attractor.run.story import StoryEvent, Task
 from guardian.core import Core
 from guardian.ending import fail
-from guardian.roles import Role
 
 Answer = Mapping[str, Any]
 

@@ -24,9 +24,9 @@ from attractor.run.fold import RunEvent
 from attractor.run.node_story import Attempt
 from attractor.run.plan import Plan
 from attractor.run.request import Request
+from attractor.run.roles import Role
 from attractor.run.states import RUNNING, NodeEvent, NodeState, advance
 from attractor.run.story import Story, StoryEvent, Task
-from guardian.roles import Role
 from guardian.terms import Terms
 
 Event = tuple[str, dict[str, Any]]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from attractor.run.roles import Role
 from attractor.run.states import NodeEvent, NodeState
 from attractor.run.story import StoryEvent
 from guardian.core import Core
-from guardian.roles import Role
 
 _MOST_FREE: Final = 10
 _MOST_REASON: Final = 1_000

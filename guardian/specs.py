@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from attractor.run import limits
 from attractor.run.branch import integration_branch
+from attractor.run.roles import Role
 from attractor.run.story import Task
 from guardian.core import Core
-from guardian.roles import Role
 
 _SLACK_SECONDS: Final = 120.0
 _SCENARIOS: Final = 200
@@ -46,25 +47,22 @@ def seconds(core: Core, task: Task) -> float:
     """Return after how long a task is given up: later than it would give up itself."""
     if not task.node:
         return _RUBRIC_SECONDS if task.kind == "rubric" else _BOOKS_SECONDS
-    limits = core.terms[task.node].limits
+    own = core.terms[task.node].limits
     match task.kind:
         case "validate":
             # Checks, and each scenario twice.
-            asked = 2 * _SCENARIOS * limits.ask_timeout
-            return limits.check_timeout + asked + _SLACK_SECONDS
+            asked = 2 * _SCENARIOS * own.ask_timeout
+            return own.check_timeout + asked + _SLACK_SECONDS
         case "merge":
-            return limits.check_timeout + _MERGE_SECONDS
+            return own.check_timeout + _MERGE_SECONDS
         case "tool":
             return _timeout(core, task.node) + _SLACK_SECONDS
         case _:
-            return limits.ask_timeout + _SLACK_SECONDS
+            return own.ask_timeout + _SLACK_SECONDS
 
 
 def _timeout(core: Core, node: str) -> float:
-    from attractor.run.limits import number
-
-    given = core.node(node).attrs.get("timeout", "").strip()
-    return float(number("check_timeout", given)) if given else _TOOL_SECONDS
+    return limits.seconds("timeout", core.node(node).attrs.get("timeout", "")) or _TOOL_SECONDS
 
 
 def _rubric(core: Core, task: Task) -> dict[str, Any]:

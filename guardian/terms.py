@@ -16,7 +16,7 @@ from attractor.run import assignment as assignments
 from attractor.run.assignment import Assignment
 from attractor.run.limits import Limits
 from attractor.run.request import Request
-from guardian.roles import Role, role
+from attractor.run.roles import Role, role
 from signals.clock import Clock
 
 _SECONDS: Final = 60.0

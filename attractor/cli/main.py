@@ -31,7 +31,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "node": ("node", "node", "List, add, remove and modify the nodes of a pipeline."),
     "nudge": ("nudge", "nudge", "Say something to the session of a node."),
     "parse": ("parse", "parse", "Print a pipeline as it is understood."),
-    "rehearse": ("rehearse", "rehearse", "Serve a scripted model for the real Claude Code."),
+    "rehearse": ("rehearse", "rehearse", "Rehearse one node, or serve the scripted model alone."),
     "render": ("render", "render", "Draw a pipeline as SVG, in the colours of its states."),
     "report": ("report", "report", "Show how a run went, or goes."),
     "resume": ("resume", "resume", "Let a run go on, and watch it."),

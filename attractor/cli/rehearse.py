@@ -15,7 +15,10 @@ _STOPS: Final = (posix_signals.SIGINT, posix_signals.SIGTERM)
 
 @click.group()
 def rehearse() -> None:
-    """Serve a scripted model for the real Claude Code."""
+    """Rehearse one node, or serve the scripted model alone.
+
+    A whole run: attractor run PIPELINE --rehearse.
+    """
 
 
 @rehearse.command()

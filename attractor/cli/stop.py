@@ -39,7 +39,7 @@ class NotEndedError(AttractorError):
 
 @click.command()
 @click.argument("name", metavar="RUN|NODE")
-@click.option("--run", metavar="RUN", help="NAME is a node of this run.")
+@click.option("--run", metavar="RUN", help="The run that NODE is of.")
 @click.option("--reason", default="stopped by a person", metavar="TEXT", help="For the record.")
 @click.option(
     "--timeout",

@@ -139,6 +139,10 @@ class Watching:
             return True
         return keeping.keeper(self._layout)[1] is not Liveness.DEAD
 
+    def _is_guarded(self) -> bool:
+        """Say whether a Guardian is alive, which one that lost its keeper still is."""
+        return keeping.guardian(self._layout)[1] is Liveness.ALIVE
+
     def _status(self, now: View, *, alive: bool, quiet: bool) -> int | None:
         """Return the exit status if there is nothing more to wait for."""
         if now.ended is None:
@@ -148,7 +152,7 @@ class Watching:
             if self._ended_since is None:
                 self._ended_since = self._clock.monotonic()
             late = self._clock.monotonic() - self._ended_since > _LAST_SECONDS
-            return _exit_of(now) if late or not alive else None
+            return _exit_of(now) if late or not (alive or self._is_guarded()) else None
         if not alive:
             raise self._gone()
         if now.waiting and quiet and not self._screen.is_live:

@@ -10,7 +10,7 @@ import os
 import posixpath
 import re
 from dataclasses import dataclass
-from typing import Final, final
+from typing import final
 
 from attractor.errors import InputError
 from attractor.pipeline.graph import Graph, Node
@@ -18,9 +18,7 @@ from attractor.run.assignment import Assignment
 from attractor.run.branch import node_branch
 from attractor.run.config import Settings
 from attractor.run.layout import escape
-
-WORK: Final = "codergen"
-"""The handler of the nodes that an agent works on."""
+from attractor.run.roles import Role, role
 
 
 @final
@@ -39,7 +37,7 @@ class Dispatch:
 
 def worked_on(graph: Graph) -> list[str]:
     """Return the nodes that an agent works on, in the order of the source."""
-    return [node.id for node in graph.nodes.values() if graph.handler(node) == WORK]
+    return [node.id for node in graph.nodes.values() if role(graph, node) is Role.WORK]
 
 
 def assign(graph: Graph, node: Node, settings: Settings, dispatch: Dispatch) -> Assignment:

@@ -25,6 +25,7 @@ _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _LONGEST: Final = 365 * 86_400.0
 _SHORTEST: Final = 0.01
 _MOST: Final = 1_000_000_000
+_LENGTH: Final = "a length of time from 10ms to 365d, such as 250ms, 90s, 15m, 2h or 1d"
 
 
 def _time(default: float, about: str, rehearsed: float | None = None) -> float:
@@ -94,6 +95,16 @@ def number(name: str, given: object) -> float | int:
     return value
 
 
+def seconds(name: str, given: str) -> float:
+    """Return the length of time that an attribute of this name says; 0 where it says none."""
+    if not given.strip():
+        return 0.0
+    value = _seconds(given)
+    if value is None or not _SHORTEST <= value <= _LONGEST:
+        raise InputError(f"{name} cannot be {given!r:.60}", fix=f"write {_LENGTH}")
+    return value
+
+
 def check(limits: Limits) -> None:
     """Raise InputError where two limits contradict each other."""
     if limits.cooldown_min > limits.cooldown_max:
@@ -152,7 +163,7 @@ def _whole(given: object) -> int | None:
 def _legal(name: str) -> str:
     about = FIELDS[name].metadata
     if about["unit"] == SECONDS:
-        return "a length of time from 10ms to 365d, such as 250ms, 90s, 15m, 2h or 1d"
+        return _LENGTH
     return f"a whole number from {about['least']} to {_MOST}"
 
 

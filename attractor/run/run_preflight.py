@@ -22,27 +22,15 @@ from attractor.run.assign import Dispatch, assign
 from attractor.run.assignment import Assignment
 from attractor.run.branch import integration_branch
 from attractor.run.config import Config
+from attractor.run.limits import seconds
 from attractor.run.preflight import Finding, Plan, mistakes
 from attractor.run.request import Request
+from attractor.run.roles import IMPOSSIBLE, Role, options, role
 
 NOBODY_LOOKED: Final = Facts()
 _REHEARSED_BYTES: Final = 64 * 1024 * 1024
 _REQUIRED: Final = "required"
 _OFF: Final = "off"
-# Handlers that no Guardian carries out: why, and what to do instead.
-_IMPOSSIBLE: Final = {
-    "manager_loop": (
-        "it would supervise another pipeline, which cannot be done",
-        "remove the node, and start that pipeline with an `attractor run` of its own",
-    ),
-    "acceptance-test-writer": (
-        "the rubric is written before any work starts, and by no node",
-        "remove the node; the graph's prd_ref says what the rubric is made from",
-    ),
-}
-_WITHOUT_AGENT: Final = frozenset(
-    {"start", "exit", "parallel", "parallel.fan_in", "conditional", "tool", *_IMPOSSIBLE}
-)
 
 
 def plan_of_run(
@@ -59,6 +47,7 @@ def plan_of_run(
     The caller changes what only it knows: whether the project is there yet, and may be dirty.
     """
     found = [*more, *_linted(document, graph, facts), *_handlers(graph)]
+    found += _attributes(graph)
     told: list[Assignment] = []
     for node in agents_work(graph):
         try:
@@ -82,13 +71,7 @@ def plan_of_run(
 
 def agents_work(graph: Graph) -> list[Node]:
     """Return the nodes that an agent carries out, in the order of the source."""
-    return [node for node in graph.nodes.values() if _has_agent(graph, node)]
-
-
-def _has_agent(graph: Graph, node: Node) -> bool:
-    handler = graph.handler(node)
-    is_gate = handler.startswith("wait.") or node.attrs.get("shape") == "hexagon"
-    return not is_gate and handler not in _WITHOUT_AGENT
+    return [node for node in graph.nodes.values() if role(graph, node) is Role.WORK]
 
 
 def _linted(document: Document, graph: Graph, facts: Facts) -> Iterator[Finding]:
@@ -103,9 +86,24 @@ def _as_finding(graph: Graph, each: finding.Finding) -> Finding:
 
 def _handlers(graph: Graph) -> Iterator[Finding]:
     for node in graph.nodes.values():
-        if said := _IMPOSSIBLE.get(graph.handler(node)):
+        if said := IMPOSSIBLE.get(graph.handler(node)):
             problem = f"no run carries out the handler {graph.handler(node)}: {said[0]}"
             yield Finding(problem, graph.source.where(node.offset), said[1])
+
+
+def _attributes(graph: Graph) -> Iterator[Finding]:
+    """Yield what a Guardian could not read, or would not do, when it came to a node."""
+    for node in graph.nodes.values():
+        where = graph.source.where(node.offset)
+        for name in ("deadline", "timeout"):
+            try:
+                seconds(name, node.attrs.get(name, ""))
+            except InputError as error:
+                yield Finding(error.problem, where, error.fix)
+        default, offered = node.attrs.get("default", "").strip(), options(node)
+        if role(graph, node) is Role.PERSON and default and default not in offered:
+            problem = f"the default {default!r:.60} is none of the options"
+            yield Finding(problem, where, f"choose one of {', '.join(offered)}")
 
 
 def _told(graph: Graph, node: Node, request: Request, known: Config) -> Assignment:

@@ -1,9 +1,9 @@
 """Judges one commit: the seal first, then the checks, then a judge for each scenario in scope.
 
 What costs least comes first: red checks need no judge. Where the checks alone decide, as at a gate
-of the kind `unit`, nobody is asked, and without a check there is no verdict. Checks and judges each have a clean checkout
-of their own, so that no check can dress up what is judged. What is told downwards comes from
-`guardian.feedback` alone, and only where the work failed.
+of the kind `unit`, nobody is asked, and without any check there is no verdict. Checks and judges
+each have a clean checkout of their own, so that no check can dress up what is judged. What is told
+downwards comes from `guardian.feedback` alone, and only where the work failed.
 
 It begins anew whenever it is started: nothing of a killed one counts, and nothing of it is left.
 """

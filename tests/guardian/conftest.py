@@ -1,7 +1,7 @@
 """A run in memory: all that a Guardian's loop touches, and what must be true of its journal.
 
-Real: the loop, the core, the plan, the story. Fake: the disk, mailboxes, processes and time. What is
-on a `House` outlives a Guardian; `life` says which Guardian may still touch it.
+Real: the loop, the core, the plan, the story. Fake: the disk, mailboxes, processes and time. What
+is on a `House` outlives a Guardian; `life` says which Guardian may still touch it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from attractor.run.fold import RunEvent
 from attractor.run.journal import Entry
 from attractor.run.limits import Limits
 from attractor.run.request import Request
+from attractor.run.roles import Role, role
 from attractor.run.states import DONE, RUNNING, NodeEvent, NodeState
 from attractor.run.story import Order, Story, StoryEvent, read
 from guardian import assemble as assembly
@@ -28,12 +29,15 @@ from guardian.core import Core
 from guardian.ending import give_again
 from guardian.hearing import Heard
 from guardian.loop import Loop
-from guardian.roles import Role, role
 from guardian.terms import Terms
 
 NANOSECONDS = 1_000_000_000
 AT_ONCE = 500
 BUSY = frozenset({Role.WORK, Role.TOOL, Role.CHECK, Role.JUDGE})
+
+
+def _nothing(*_: object) -> None:
+    """Stand in for what nobody asked for."""
 
 
 class Killed(BaseException):
@@ -111,12 +115,12 @@ class House:
         self.audit = Auditor(self)
         self.loop: Loop | None = None
         # What a simulation does at each operation, and what the world does about effects.
-        self.point: Callable[[str], None] = lambda what: None
-        self.cut: Callable[[int], int | None] = lambda count: None
-        self.on_task: Callable[[str, dict[str, Any]], None] = lambda name, spec: None
-        self.on_runner: Callable[[str], None] = lambda node: None
-        self.on_order: Callable[[str], None] = lambda node: None
-        self.on_end_session: Callable[[str], None] = lambda node: None
+        self.point: Callable[[str], None] = _nothing
+        self.cut: Callable[[int], int | None] = _nothing
+        self.on_task: Callable[[str, dict[str, Any]], None] = _nothing
+        self.on_runner: Callable[[str], None] = _nothing
+        self.on_order: Callable[[str], None] = _nothing
+        self.on_end_session: Callable[[str], None] = _nothing
 
     # The Guardian
 
@@ -364,33 +368,40 @@ class Auditor:
             self._after_end(entry)
         current = self._current(data)
         state = story.state(str(data.get("node", "")))
-        signal_id = data.get("signal_id")
-        if signal_id:
-            assert signal_id not in self.used, f"{signal_id} was applied twice"
-            self.used.add(signal_id)
-            if "attempt" in data and entry.event != StoryEvent.STOPPING:
-                assert current is not None
-                assert current.number == data["attempt"], "a superseded attempt has an effect"
-                assert not current.closed, "an attempt that is over has an effect"
-        if task := data.get("task"):
-            known = task in story.tasks
-            assert known is (entry.event != StoryEvent.TASK_BEGUN), f"task {task} twice"
-        if entry.event == StoryEvent.TASK_BEGUN and data["kind"] == "merge":
-            assert all(each.kind != "merge" for each in story.tasks.values()), "two merges"
+        self._signal(entry, current)
+        self._task(entry)
         if entry.event == RunEvent.NODE_MOVED:
             getattr(self, f"_{data['event']}", self._moved)(data, current)
         if entry.event == StoryEvent.DECISION_ANSWERED:
             decision = story.decisions[data["id"]]
             assert decision.open, "answered twice"
             assert not decision.options or data["option"] in decision.options, "no such option"
-        merging = [each.id for each in story.tasks.values() if each.kind == "merge"]
-        dropped = set(merging) & set(data.get("dropped", ()))
-        assert not dropped, "a merge was dropped: nobody knows where the branch stands"
         story.apply(entry)
         if entry.event == StoryEvent.RUN_ENDED:
             self._ended(data)
         if entry.event == RunEvent.NODE_MOVED and data["to"] == "active" != state.value:
             self._places()
+
+    def _signal(self, entry: Entry, current: Any) -> None:
+        data = entry.data
+        if not (signal_id := data.get("signal_id")):
+            return
+        assert signal_id not in self.used, f"{signal_id} was applied twice"
+        self.used.add(signal_id)
+        if "attempt" in data and entry.event != StoryEvent.STOPPING:
+            assert current is not None
+            assert current.number == data["attempt"], "a superseded attempt has an effect"
+            assert not current.closed, "an attempt that is over has an effect"
+
+    def _task(self, entry: Entry) -> None:
+        open_, data = self.story.tasks, entry.data
+        if task := data.get("task"):
+            assert (task in open_) is (entry.event != StoryEvent.TASK_BEGUN), f"{task} twice"
+        merging = {each.id for each in open_.values() if each.kind == "merge"}
+        if entry.event == StoryEvent.TASK_BEGUN and data["kind"] == "merge":
+            assert not merging, "two merges"
+        dropped = merging & set(data.get("dropped", ()))
+        assert not dropped, "a merge was dropped: nobody knows where the branch stands"
 
     def _current(self, data: Mapping[str, Any]) -> Any:
         name = data.get("node")

@@ -40,7 +40,9 @@ def core(house: type[Any]) -> Any:
     return loop.core
 
 
-def said(kind: str, id_: str = "s1", node: str = "w", attempt: int | None = 1, **payload: Any) -> Heard:
+def said(
+    kind: str, id_: str = "s1", node: str = "w", attempt: int | None = 1, **payload: Any
+) -> Heard:
     return Heard(id_, kind, "runner", node, attempt, payload)
 
 
@@ -100,7 +102,11 @@ def test_a_signal_about_what_is_not_under_way_leaves_no_trace(core: Any, node: s
 def test_what_is_handed_in_is_to_be_judged(core: Any) -> None:
     hear(core, said("NEEDS_REVIEW", commit_hash="c1", summary="done", usage={"turns": 2}))
     ((_, data),) = made(core)
-    assert (data["event"], data["commit"], data["to"]) == ("review_requested", "c1", "impl_complete")
+    assert (data["event"], data["commit"], data["to"]) == (
+        "review_requested",
+        "c1",
+        "impl_complete",
+    )
     assert core.attempt("w").usage == {"turns": 2}
 
 

@@ -8,7 +8,7 @@ Each line is `what happens -> what follows`, in this language:
     answer DECISION OPTION NOTE    a person did; several things at once stand with `+` between
 
     +KIND NODE, -KIND NODE         a task was begun, and has ended without moving a node
-    NODE EVENT ...                 a node was moved; `free`: not charged; `for good`: no other follows
+    NODE EVENT ...                 a node was moved; `free`: not charged; `for good`: the last
     >TYPE NODE, !TYPE              what its Runner, and the terminal, were told
     heard TYPE | ?ID KIND OPTIONS | ID=OPTION BY | closed NODE | stopping R | ended R EXIT
     runner NODE ATTEMPT | session NODE    a Runner was started; a session ended in its place
@@ -26,9 +26,9 @@ import pytest
 from attractor.pipeline.graph import NodeId
 from attractor.run.journal import Entry
 from attractor.run.limits import Limits
+from attractor.run.roles import Role
 from attractor.run.states import NodeState
 from guardian.hearing import Heard
-from guardian.roles import Role
 
 ONE = "start [shape=Mdiamond]; w [shape=box]; finish [shape=Msquare]; start -> w -> finish;"
 TWO = (
@@ -47,6 +47,18 @@ PERSON = GATE % 'g [shape=hexagon, gate="business"]'
 DEADLINE = GATE % 'g [shape=hexagon, gate="business", default="approve", deadline="10m"]'
 JUDGE = GATE % 'g [shape=hexagon, gate="technical"]'
 SEALED = {"ok": True, "folder": "/r", "by": "hand", "files": {}, "scope": {}, "acceptance": {}}
+WORDS = {
+    "TaskBegun": "+{kind_of} {node}",
+    "TaskEnded": "-{kind_of} {node}",
+    "RubricSealed": "sealed",
+    "SignalHeard": "heard {type}",
+    "DecisionAsked": "?{id} {kind} {offered}",
+    "DecisionAnswered": "{id}={option} {by}",
+    "AttemptClosed": "closed {node}",
+    "Stopping": "stopping {result}",
+    "RunEnded": "ended {result} {exit}",
+    "RunResumed": "resumed",
+}
 QUIET = frozenset({Role.PLACE, Role.EXIT})
 
 
@@ -54,7 +66,7 @@ class History:
     """One run, told in the language above."""
 
     def __init__(self, house: type[Any], graph: str, limits: Limits, **asked: Any) -> None:
-        self.house = house("digraph g { %s }" % graph, {"": limits}, **asked)
+        self.house = house(f"digraph g {{ {graph} }}", {"": limits}, **asked)
         self.house.on_runner = self.runner
         self.house.on_end_session = lambda node: self.news.append(f"session {node}")
         self.news: list[str] = []
@@ -68,7 +80,9 @@ class History:
         """Let it happen, do one round, and say what follows."""
         for each in what.split(" + "):
             word, *rest = shlex.split(each)
-            getattr(self, f"do_{word}", lambda *_, word=word, rest=rest: self.say(word, rest))(*rest)
+            getattr(self, f"do_{word}", lambda *_, word=word, rest=rest: self.say(word, rest))(
+                *rest
+            )
         self.house.loop.patient_step()
         self.house.audit.agrees(self.house.loop.core)
         entries = self.house.journal[self.seen :]
@@ -147,34 +161,14 @@ class History:
 
     def told(self, entry: Entry) -> Iterator[str]:
         data = entry.data
-        kind = str(data.get("task", "")).partition("-")[0]
-        node = data.get("node") or ""
-        match entry.event:
-            case "NodeMoved":
-                if self.house.terms[node].role not in QUIET:
-                    yield self.moved(data)
-            case "TaskBegun":
-                yield f"+{kind} {node}".strip()
-            case "TaskEnded":
-                yield f"-{kind} {node}".strip()
-            case "RubricSealed":
-                yield "sealed"
-            case "SignalHeard":
-                yield f"heard {data['type']}"
-            case "DecisionAsked":
-                yield f"?{data['id']} {data['kind']} {'|'.join(data['options'])}".strip()
-            case "DecisionAnswered":
-                yield f"{data['id']}={data['option']} {data['by']}"
-            case "AttemptClosed":
-                yield f"closed {node}"
-            case "Stopping":
-                yield f"stopping {data['result']}"
-            case "RunEnded":
-                yield f"ended {data['result']} {data['exit']}"
-            case "RunResumed":
-                yield "resumed"
-            case _:
-                pass
+        if entry.event == "NodeMoved":
+            if self.house.terms[data["node"]].role not in QUIET:
+                yield self.moved(data)
+        elif entry.event in WORDS:
+            kind = str(data.get("task", "")).partition("-")[0]
+            options = "|".join(data.get("options") or ())
+            said = {"node": "", "by": "", **data, "kind_of": kind, "offered": options}
+            yield WORDS[entry.event].format(**said).strip()
         yield from (f">{each['type']} {each['node']}" for each in data.get("orders", ()))
         yield from (f"!{each['type']}" for each in data.get("notices", ()))
 

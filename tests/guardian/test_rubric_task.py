@@ -21,8 +21,8 @@ from attractor.rehearsal.server import ScriptedServer
 from attractor.rubric import manifest, seal
 from attractor.rubric.scope import is_judging, is_work
 from attractor.run.request import Request
+from attractor.run.roles import Role, role
 from guardian import asking
-from guardian.roles import Role, role
 from guardian.tasks import rubric as task
 
 RUN = "run-1"

@@ -23,6 +23,7 @@ from attractor.rehearsal.server import ScriptedServer
 from attractor.run.layout import run_layout
 from attractor.run.request import Request
 from attractor.spawn import own_command
+from guardian.found_checks import Found
 from guardian.tasks import validate
 from guardian.tasks.validate import Parts
 from signals.clock import SystemClock
@@ -185,7 +186,8 @@ def test_red_checks_fail_the_work_before_any_judge_is_asked(made: Made) -> None:
     assert (answer["outcome"], answer["score"], judges.asked) == ("failed", None, [])
     assert "make test" in answer["feedback"]
     assert "E  assert 1 == 2" in answer["feedback"]
-    assert answer["checks"] == {key: RED[key] for key in ("status", "command", "exit", "tail")}
+    told = {key: RED[key] for key in ("status", "command", "exit", "tail")}
+    assert answer["checks"] == {**told, "ran": ["make test"], "notes": []}
     assert made.report()["checks"]["status"] == "red"
 
 
@@ -208,6 +210,29 @@ def test_without_checks_there_is_nothing_of_them_to_quote(made: Made) -> None:
 def test_the_results_of_the_checks_are_evidence(made: Made) -> None:
     answer = made.run(Judges([said(1.0, {"file": "checks", "line": 9, "quote": "2 passed"})]))
     assert answer["outcome"] == "passed"
+
+
+def test_at_a_gate_of_checks_nobody_is_asked(made: Made) -> None:
+    judges = Judges([said(0.0)])
+    answer = made.run(judges, judged=False, features=[], label="", prompt="")
+    assert (answer["outcome"], answer["score"], judges.asked) == ("passed", None, [])
+    assert answer["checks"]["ran"] == ["make test"]
+
+
+def test_at_a_gate_of_checks_none_at_all_is_no_verdict(made: Made) -> None:
+    judges = Judges([said(1.0)])
+    answer = made.run(judges, judged=False, features=[], checks=[])
+    assert (answer["outcome"], judges.asked) == ("none", [])
+    assert "no check to run" in answer["error"]
+
+
+def test_a_check_that_was_left_out_is_in_the_evidence(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Found((), ("there is a go.mod, and no go on this machine: it is not checked",))
+    monkeypatch.setattr("guardian.checking.found_checks", lambda _: found)
+    made.run(Judges([said(1.0)]), checks=[])
+    assert made.report()["checks"]["notes"] == [*found.notes]
 
 
 def test_what_a_check_writes_is_not_what_is_judged(made: Made) -> None:

@@ -126,3 +126,19 @@ def test_a_pipeline_without_agents_needs_none() -> None:
 
 def test_a_rehearsal_needs_less_room() -> None:
     assert planned(rehearsed=True).free_bytes < planned().free_bytes
+
+
+@pytest.mark.parametrize(
+    ("attributes", "says"),
+    [
+        ('deadline="soon", default="approve"', "deadline cannot be 'soon'"),
+        ('timeout="1 fortnight"', "timeout cannot be '1 fortnight'"),
+        ('default="maybe"', "the default 'maybe' is none of the options"),
+    ],
+)
+def test_what_a_guardian_could_not_read_is_found_before_it_comes_there(
+    attributes: str, says: str
+) -> None:
+    gate = 'shape=hexagon, handler="wait.human", gate="business", mode="business"'
+    more = f"g [{gate}, {attributes}]; a -> g"
+    assert says in [each.problem for each in planned("", more).mistakes]

@@ -6,7 +6,7 @@ import pytest
 
 from attractor.pipeline.dot import parse
 from attractor.pipeline.graph import Graph, Node, NodeId, build
-from guardian.roles import IMPOSSIBLE, Role, options, role
+from attractor.run.roles import IMPOSSIBLE, Role, options, role
 
 
 def node(attrs: str, name: str = "n") -> tuple[Graph, Node]:

@@ -1,4 +1,4 @@
-"""What the Guardian does with a node, told by its handler and its attributes. Pure."""
+"""What carries a node of a run out, told by its handler and its attributes. Pure."""
 
 from __future__ import annotations
 
@@ -23,10 +23,16 @@ class Role(enum.Enum):
 
 
 IMPOSSIBLE: Final = {
-    "acceptance-test-writer": "the Guardian writes the rubric itself, before any work starts",
-    "manager_loop": "it would supervise another pipeline, which is not known here",
+    "manager_loop": (
+        "it would supervise another pipeline, which cannot be done",
+        "remove the node, and start that pipeline with an `attractor run` of its own",
+    ),
+    "acceptance-test-writer": (
+        "the rubric is written before any work starts, and by no node",
+        "remove the node; the graph's prd_ref says what the rubric is made from",
+    ),
 }
-"""Handlers that no Guardian carries out, and why."""
+"""Handlers that no Guardian carries out: why, and what to do instead."""
 
 _PLACES: Final = frozenset({"start", "parallel", "parallel.fan_in"})
 _BY_HANDLER: Final = {"exit": Role.EXIT, "conditional": Role.CONDITION, "tool": Role.TOOL}
