@@ -23,13 +23,13 @@ from attractor.run.branch import integration_branch
 from attractor.run.fold import RunEvent
 from attractor.run.journal import Entry, Journal
 from attractor.run.request import Request
+from attractor.run.roles import role
 from attractor.run.states import NodeState
 from attractor.run.story import Order, StoryEvent, read
 from guardian.children import Result
 from guardian.core import Core, Event
 from guardian.hearing import Heard
 from guardian.loop import Loop
-from attractor.run.roles import role
 from guardian.terms import Terms
 from signals.clock import SystemClock, iso
 
@@ -75,8 +75,9 @@ def opening(request: Request, graph: Graph) -> list[Event]:
 class Quiet:
     """Everything around the loop: Runners that hand in at once, tasks that are answered at once."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, commit: str = COMMIT) -> None:
         self.folder = folder
+        self._merge = {"status": "merged", "commit": commit, "feedback": ""}
         self._inbox: list[tuple[str, Heard]] = []
         self._numbers = iter(range(10**9))
         self._runners: set[str] = set()
@@ -123,7 +124,8 @@ class Quiet:
     def start(self, name: str, spec: Mapping[str, Any], seconds: float) -> None:
         """Answer a task."""
         del seconds
-        self._tasks[name] = _ANSWERS[str(spec["kind"])]
+        kind = str(spec["kind"])
+        self._tasks[name] = self._merge if kind == "merge" else _ANSWERS[kind]
 
     def results(self) -> list[Result]:
         """Return the answers."""
@@ -180,7 +182,6 @@ _VERDICT: Final[Mapping[str, Any]] = {
 _ANSWERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "tool": {"exit": 0, "tail": "", "seconds": 0.0, "commit": "", "tree": "", "log": ""},
     "validate": _VERDICT,
-    "merge": {"status": "merged", "commit": COMMIT, "feedback": ""},
     "books": {"ok": True, "notes": []},
 }
 
@@ -273,9 +274,11 @@ def guardian(request: Request) -> subprocess.Popen[bytes]:
 
 
 def until(there: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
-    """Wait; a process that is late is killed."""
+    """Wait; a process that is late is killed, and one that has ended will not get there."""
     deadline = time.monotonic() + _SECONDS
     while not there():
+        if process.poll() is not None and not there():
+            raise RuntimeError(f"the Guardian has ended with {process.returncode}")
         if time.monotonic() > deadline:
             process.kill()
             raise TimeoutError("the Guardian did not get there in time")

@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 Work = Callable[[], object]
 
@@ -31,6 +32,13 @@ class Row:
         theirs = f"{self.against:<38} {human(self.theirs_seconds):>10}"
         budget = f"budget {self.budget}" if self.budget else ""
         return f"{ours}  {theirs}  {self.ratio:>6.2f}x  {budget}".rstrip()
+
+
+class Taken(NamedTuple):
+    """What some work took: by the clock, and of this process's processor time."""
+
+    seconds: float
+    processor: float
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,14 @@ def seconds_of(work: Work) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
+
+
+def taken_by(work: Work) -> Taken:
+    """Return what one call takes, with a clean collector before it."""
+    gc.collect()
+    start, used = time.perf_counter(), time.process_time()
+    work()
+    return Taken(time.perf_counter() - start, time.process_time() - used)
 
 
 def paired(

@@ -17,6 +17,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from measure import Taken
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 PACKAGES: Final = {
     "langgraph": ("langgraph", "langgraph-checkpoint-sqlite"),
@@ -36,9 +38,10 @@ class Peer:
     version: str
     process: subprocess.Popen[str]
 
-    def seconds(self, widths: Sequence[int]) -> float:
-        """Return how long it took to carry out layers of these widths, one after another."""
-        return float(self._ask({"widths": list(widths)})["seconds"])
+    def run(self, widths: Sequence[int]) -> Taken:
+        """Return what it took to carry out layers of these widths, one after another."""
+        said = self._ask({"widths": list(widths)})
+        return Taken(float(said["seconds"]), float(said["processor"]))
 
     def memory(self) -> dict[str, int]:
         """Return what it and its children hold of the memory, in KiB, by what they are."""
@@ -83,7 +86,7 @@ def _started(name: str, folder: str) -> Iterator[Peer]:
         )
     try:
         peer = Peer(name, str(answer_of(process)["version"]), process)
-        peer.seconds([1])  # it starts what it needs, and shows that it can
+        peer.run([1])  # it starts what it needs, and shows that it can
         print(f"{name} {peer.version}", flush=True)
         yield peer
     finally:

@@ -21,7 +21,7 @@ from contextlib import suppress
 import guarded
 import peers
 from guarded import CHAIN, FAN, MIXED, PLACE, TOOL, WORK
-from measure import Line, Row, human, paired, seconds_of
+from measure import Line, Row, Taken, human, paired, seconds_of, taken_by
 from peers import Peer
 
 from attractor.pipeline.dot import parse
@@ -57,46 +57,76 @@ def rows() -> Iterator[Row | Line]:
 
 
 def _overhead(shape: str, widths: Sequence[int], engines: list[Peer]) -> Iterator[Row | Line]:
-    """Yield what a node costs here and there: all in turn, again and again."""
+    """Yield what a node costs here and there."""
+    ours, theirs = _in_turn(widths, engines)
     nodes = sum(widths)
-    ours: dict[str, list[float]] = {"places": [], "tools": []}
-    theirs: dict[str, list[float]] = {each.name: [] for each in engines}
-    graphs = {"places": _graph(widths, PLACE), "tools": _graph(widths, TOOL)}
+    best = min(theirs, key=lambda name: _middle(theirs[name], 1), default="")
+    for what, taken in ours.items():
+        if best:
+            yield _row(f"{what}, {shape}", taken, best, theirs[best], nodes, "<= 0.5x")
+            yield _row("   its processor time", taken, best, theirs[best], nodes, "", at=1)
+        else:
+            yield Line(f"{what}, {shape}", human(_middle(taken, nodes)), "nobody else is here", "")
+    for name in [each for each in theirs if each != best]:
+        middle, turns = human(_middle(theirs[name], nodes)), len(theirs[name])
+        yield Line(f"   ({shape}; turns: {turns})", "", f"{name}, a node", middle)
+
+
+def _in_turn(
+    widths: Sequence[int], engines: list[Peer]
+) -> tuple[dict[str, list[Taken]], dict[str, list[Taken]]]:
+    """Return what whole runs took, ours and those of others, one after another and again."""
+    graphs = {
+        "a place": _graph(widths, PLACE),
+        "a command answered at once": _graph(widths, TOOL),
+    }
+    ours: dict[str, list[Taken]] = {what: [] for what in graphs}
+    theirs: dict[str, list[Taken]] = {each.name: [] for each in engines}
     for _ in range(TURNS):
         for what, graph in graphs.items():
-            ours[what].append(_guard(graph) / nodes)
+            ours[what].append(_guard(graph))
         for each in engines:
-            if sum(theirs[each.name]) * nodes < ENOUGH_SECONDS:
-                theirs[each.name].append(each.seconds(widths) / nodes)
-    best = min(theirs, key=lambda name: statistics.median(theirs[name]), default="")
-    yield _against_best(f"a place, {shape}", ours["places"], best, theirs, "<= 0.5x")
-    what = f"a command answered at once, {shape}"
-    yield _against_best(what, ours["tools"], best, theirs, "<= 0.5x")
-    for name, taken in theirs.items():
-        if name != best:
-            yield Line(f"   (a node of {shape})", "", name, human(statistics.median(taken)))
+            if sum(turn.seconds for turn in theirs[each.name]) < ENOUGH_SECONDS:
+                theirs[each.name].append(each.run(widths))
+    return ours, theirs
 
 
-def _against_best(
-    what: str, ours: list[float], best: str, theirs: dict[str, list[float]], budget: str
-) -> Row | Line:
-    if not best:
-        return Line(what, human(statistics.median(ours)), "nobody else is here", "")
-    pairs = list(zip(ours, theirs[best], strict=False))
-    ratio = statistics.median(mine / other for mine, other in pairs)
-    median = statistics.median(theirs[best])
-    return Row(what, f"{best}, a node", statistics.median(ours), median, ratio, budget)
+def _middle(taken: list[Taken], nodes: int) -> float:
+    return statistics.median(turn.seconds / nodes for turn in taken)
+
+
+def _row(  # a line has so many parts
+    what: str,
+    ours: list[Taken],
+    name: str,
+    theirs: list[Taken],
+    nodes: int,
+    budget: str,
+    *,
+    at: int = 0,
+) -> Row:
+    # Whoever was slow has had fewer turns.
+    turns = zip(ours, theirs, strict=False)
+    pairs = [(mine[at] / nodes, other[at] / nodes) for mine, other in turns]
+    return Row(
+        what,
+        f"{name}, a node",
+        statistics.median(mine for mine, _ in pairs),
+        statistics.median(other for _, other in pairs),
+        statistics.median(mine / other for mine, other in pairs),
+        budget,
+    )
 
 
 def _graph(widths: Sequence[int], attrs: str) -> Graph:
     return build(parse(guarded.layers(widths, attrs)))
 
 
-def _guard(graph: Graph) -> float:
-    """Return the seconds of a whole run in quiet surroundings, with a real journal."""
+def _guard(graph: Graph) -> Taken:
+    """Return what it takes to guard a whole run in quiet surroundings, with a real journal."""
     with tempfile.TemporaryDirectory() as folder:
         loop = guarded.loop_of(graph, folder, guarded.request_of(folder))
-        return seconds_of(lambda: _to_the_end(loop))
+        return taken_by(lambda: _to_the_end(loop))
 
 
 def _to_the_end(loop: Loop) -> None:
@@ -198,7 +228,7 @@ def _resume(project: str, commit: str) -> Iterator[Row | Line]:
     graph = build(parse(text))
     request = guarded.run_folder(project, commit, "killed", text)
     path = request.layout.journal
-    quiet = guarded.Quiet(request.layout.root)
+    quiet = guarded.Quiet(request.layout.root, commit)
     terms = guarded.plain_terms(graph)
     loop = Loop(
         lambda: guarded.opened(path, graph, terms, request).pair(),

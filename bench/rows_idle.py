@@ -49,7 +49,7 @@ def rows() -> Iterator[Line]:
             yield Line(what, megabytes(kibibytes), "python -I, doing nothing", bare, "<= 30 MB")
         with peers.running(folder) as engines:
             for engine in engines:
-                engine.seconds(guarded.CHAIN)
+                engine.run(guarded.CHAIN)
                 for part, kibibytes in engine.memory().items():
                     what = f"   ({engine.name}, {part}, after a chain of 100)"
                     yield Line(what, "", "memory (resident)", megabytes(kibibytes))

@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from attractor.pipeline.conditions import evaluate, parse_condition
-from attractor.pipeline.graph import Edge, NodeId
+from attractor.pipeline.graph import NodeId
 from attractor.run.limits import seconds
 from attractor.run.roles import Role, options
 from attractor.run.states import DONE, NodeEvent, NodeState
 from attractor.run.story import Decision, StoryEvent
-from guardian import answers
+from guardian import answers, way_back
 from guardian.core import Core, seconds_of
-from guardian.ending import fail
+from guardian.ending import fail, overdone
 from guardian.hearing import answered
 
 _MOST_ROUNDS: Final = 100_000
@@ -45,6 +44,8 @@ def advance(core: Core) -> None:
 
 
 def _go_on(core: Core) -> None:
+    for name in core.conditions:
+        _go_back(core, name)
     for name in list(core.running):
         FOLLOW[core.terms[name].role](core, name)
     for name in list(core.again):
@@ -119,6 +120,8 @@ def _places_left(core: Core) -> int:
 
 
 def _work(core: Core, name: str) -> None:
+    if overdone(core, name):
+        return
     if core.story.state(name) is NodeState.IMPL_COMPLETE:
         _judge(core, name)
 
@@ -235,8 +238,8 @@ def _decided(core: Core, name: str, decision: Decision) -> None:
 def _condition(core: Core, name: str) -> None:
     outcome = _outcome(core, name)
     current = core.attempt(name)
-    edges = [each for each in core.graph.outgoing[NodeId(name)] if _leads(each, outcome)]
-    back = [each for each in edges if core.story.state(each.target) is not NodeState.PENDING]
+    edges = way_back.taken(core, name, outcome)
+    back = [each for each in edges if way_back.leads_back(core, each)]
     if not edges:
         fail(core, name, f"no arrow leads on from here for {outcome!r}", final=True)
         return
@@ -246,13 +249,15 @@ def _condition(core: Core, name: str) -> None:
     if not all(_may_begin(core, str(edge.target)) for edge in back):
         return  # until there is a place, and nothing is left of what was there
     core.move(name, NodeEvent.GATE_PASSED, attempt=current.number, outcome=outcome, closed=True)
-    for edge in back:
-        _send_back(core, str(edge.target), name)
+    _go_back(core, name)
 
 
-def _leads(edge: Edge, outcome: str) -> bool:
-    condition = edge.attrs.get("condition", "").strip()
-    return not condition or evaluate(parse_condition(condition), {"outcome": outcome})
+def _go_back(core: Core, condition: str) -> None:
+    """Go every way back that a condition has begun, to its end."""
+    if edges := way_back.begun(core, condition):
+        for edge in edges:
+            way_back.send_back(core, edge)
+        way_back.finish(core, condition)
 
 
 def _outcome(core: Core, name: str) -> str:
@@ -262,52 +267,6 @@ def _outcome(core: Core, name: str) -> str:
         by_state = "pass" if core.story.state(source) in DONE else "fail"
         said.append(core.story.core.outcomes.get(NodeId(source), by_state))
     return next((each for each in ("fail", "partial") if each in said), "pass")
-
-
-def _send_back(core: Core, target: str, condition: str) -> None:
-    """Make all between the target of a way back and its condition due again."""
-    between = _between(core, target, condition)
-    feedback = [core.story.node(each).feedback for each in sorted(between)]
-    told = "\n".join(dict.fromkeys(each for each in feedback if each))
-    for name in sorted(between - {condition}, key=list(core.terms).index):
-        _reopen(core, name, told)
-    if core.story.state(target) is NodeState.PENDING and NodeId(target) in core.plan.ready():
-        # Before the condition is reopened: a target may be ready by this way only.
-        _dispatch_back(core, target)
-    _reopen(core, condition, "")
-
-
-def _dispatch_back(core: Core, name: str) -> None:
-    last = core.attempt(name)
-    data: dict[str, Any] = {"attempt": last.number + 1}
-    if core.terms[name].role is Role.WORK:
-        data["base"] = core.story.head
-        data["feedback"] = core.story.node(name).feedback or None
-    core.move(name, NodeEvent.DISPATCHED, **data)
-
-
-def _reopen(core: Core, name: str, feedback: str) -> None:
-    state = core.story.state(name)
-    event = {NodeState.VALIDATED: NodeEvent.REOPENED, NodeState.FAILED: NodeEvent.REQUEUED}
-    if state in event:
-        core.move(name, event[state], reason="sent back", feedback=feedback or None)
-
-
-def _between(core: Core, target: str, condition: str) -> set[str]:
-    """Return the nodes on ways from the target to the condition, both among them."""
-    forward = _reached(target, lambda name: [e.target for e in core.graph.outgoing[name]])
-    backward = _reached(condition, lambda name: [e.source for e in core.graph.incoming[name]])
-    return forward & backward
-
-
-def _reached(start: str, step: Callable[[NodeId], list[NodeId]]) -> set[str]:
-    seen, waiting = {start}, [NodeId(start)]
-    while waiting:
-        for each in step(waiting.pop()):
-            if each not in seen:
-                seen.add(str(each))
-                waiting.append(each)
-    return seen
 
 
 FOLLOW: Final[Mapping[Role, Callable[[Core, str], None]]] = {

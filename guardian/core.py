@@ -76,6 +76,7 @@ class Core:
         """Nodes with something under way, in the order in which it began."""
         self.again: dict[str, None] = {}
         """Failed nodes whose turn comes again."""
+        self.conditions = [name for name, each in terms.items() if each.role is Role.CONDITION]
         self.has_books = bool(graph.attrs.get("promise_id")) or any(
             each.attrs.get("bead_id") for each in graph.nodes.values()
         )

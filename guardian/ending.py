@@ -9,6 +9,8 @@ from attractor.run.states import NodeEvent, NodeState
 from attractor.run.story import StoryEvent
 from guardian.core import Core
 
+MOST_GUIDED: Final = 2
+"""How often a session that is stuck is told what to do, before its attempt is over."""
 _MOST_FREE: Final = 10
 _MOST_REASON: Final = 1_000
 
@@ -49,6 +51,20 @@ def fail(
     if asked := [each.id for each in core.story.open_decisions() if each.node == name]:
         data["withdrawn"] = asked
     core.move(name, NodeEvent.FAILED, **data)
+
+
+def overdone(core: Core, name: str) -> bool:
+    """End an attempt that did too often what it may not, or that no guidance helped."""
+    current, limits = core.attempt(name), core.terms[name].limits
+    if core.tasks(name, "merge"):
+        return False  # what is being merged was judged good
+    if current.violations >= limits.max_violations:
+        fail(core, name, f"it went on doing what only workers may do: {current.violation}")
+    elif current.handed_back > MOST_GUIDED:
+        fail(core, name, "it was stuck, and guidance did not help")
+    else:
+        return False
+    return True
 
 
 def lost(core: Core, name: str, why: str) -> None:

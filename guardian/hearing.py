@@ -10,16 +10,14 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from attractor.run.states import RUNNING, NodeEvent, NodeState
-from attractor.run.story import Decision, StoryEvent
+from attractor.run.states import NodeEvent, NodeState
+from attractor.run.story import HAND_BACK, Decision, StoryEvent
 from guardian.core import Core
-from guardian.ending import fail
+from guardian.ending import MOST_GUIDED, fail
 from guardian.wording import guidance, warning
 
 _MOST_TEXT: Final = 4_000
 _COMPLETE: Final = "COMPLETE"
-_HAND_BACK: Final = "hand back"
-_MOST_GUIDED: Final = 2
 
 
 class Heard(NamedTuple):
@@ -103,39 +101,22 @@ def _needs_input(core: Core, signal: Heard) -> None:
 
 
 def _violation(core: Core, signal: Heard) -> None:
-    limits = core.terms[signal.node].limits
-    before = core.attempt(signal.node).violations
-    reason = _text(signal.payload)
-    if before + 1 < limits.max_violations:
-        order = core.order(signal.node, "GUIDANCE", message=warning(reason))
-        # A warning is given once; what is denied after it is told by the hook itself.
-        _note(core, signal, orders=[order] if not before else [])
-        return
-    _note(core, signal)
-    if _at_work(core, signal.node):
-        fail(core, signal.node, f"it went on doing what only workers may do: {reason}")
+    # A warning is given once; what is denied after it is told by the hook itself. Too many end the
+    # attempt, which follows from their number.
+    first = not core.attempt(signal.node).violations
+    told = warning(_text(signal.payload))
+    orders = [core.order(signal.node, "GUIDANCE", message=told)] if first else []
+    _note(core, signal, orders=orders)
 
 
 def _stuck(core: Core, signal: Heard) -> None:
-    payload = signal.payload
-    if payload.get("rung") != _HAND_BACK:
-        _note(core, signal, rung=payload.get("rung"))
-        return
-    current = core.attempt(signal.node)
-    if current.guided < _MOST_GUIDED:
+    payload, current = signal.payload, core.attempt(signal.node)
+    orders = []
+    if payload.get("rung") == HAND_BACK and current.guided < MOST_GUIDED:
         seen = str(payload.get("last_output") or "")
-        node = core.node(signal.node)
-        told = guidance(node, seen, current.guided)
-        _note(core, signal, orders=[core.order(signal.node, "GUIDANCE", message=told)])
-        return
-    _note(core, signal)
-    if _at_work(core, signal.node):
-        fail(core, signal.node, "it was stuck, and guidance did not help")
-
-
-def _at_work(core: Core, node: str) -> bool:
-    """Say whether an attempt can be ended; what is being merged was judged good."""
-    return core.story.state(node) in RUNNING and not core.tasks(node, "merge")
+        told = guidance(core.node(signal.node), seen, current.guided)
+        orders = [core.order(signal.node, "GUIDANCE", message=told)]
+    _note(core, signal, rung=payload.get("rung"), orders=orders)
 
 
 def _crashed(core: Core, signal: Heard) -> None:

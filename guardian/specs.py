@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from attractor.run import limits
+from attractor.run.assignment import inside
 from attractor.run.branch import integration_branch
 from attractor.run.roles import Role
 from attractor.run.story import Task
@@ -81,7 +82,7 @@ def _validate(core: Core, task: Task) -> dict[str, Any]:
         "features": rubric.get("scope", {}).get(task.node, []),
         "acceptance": rubric.get("acceptance", {}).get(task.node, ""),
         "checks": list(terms.checks),
-        "target_dir": made.target_dir if made else core.request.target_dir,
+        "target_dir": made.target_dir if made else _folder(core, task.node),
         "label": node.attrs.get("label", ""),
         "prompt": node.attrs.get("prompt", ""),
         "model": terms.second_model if task.about["round"] else terms.model,
@@ -104,7 +105,7 @@ def _merge(core: Core, task: Task) -> dict[str, Any]:
         "base_commit": core.request.base_commit,
         "handed_in": _handed_in(core),
         "checks": list(terms.checks),
-        "target_dir": made.target_dir if made else core.request.target_dir,
+        "target_dir": made.target_dir if made else _folder(core, task.node),
         "label": label,
         "message": f"Merge {task.node} (attempt {task.attempt}): {label}",
         "timeout": terms.limits.check_timeout,
@@ -124,8 +125,14 @@ def _tool(core: Core, task: Task) -> dict[str, Any]:
         "timeout": _timeout(core, task.node),
         "head": task.about["head"],
         "branch": integration_branch(core.request.run_id),
-        "target_dir": attrs.get("target_dir") or core.request.target_dir,
+        "target_dir": _folder(core, task.node),
     }
+
+
+def _folder(core: Core, name: str) -> str:
+    """Return where in the tree a node without an agent is carried out."""
+    folder = core.node(name).attrs.get("target_dir") or core.request.target_dir
+    return inside(folder, core.request.project, name)
 
 
 def _answer(core: Core, task: Task) -> dict[str, Any]:

@@ -85,7 +85,11 @@ def _resolved(graph: Graph, request: Request) -> dict[str, Any]:
             made = replace(
                 assigned,
                 limits=limits,
-                target_dir=request.target_dir or assigned.target_dir,
+                target_dir=(
+                    assigned.target_dir
+                    if node.attrs.get("target_dir")
+                    else assignments.inside(request.target_dir, request.project, node.id)
+                ),
                 base_url=request.base_url,
                 sandbox=request.sandbox or assigned.sandbox,
                 claude=program or ((tools.find_claude() or "") if request.rehearsed else ""),

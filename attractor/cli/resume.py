@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from attractor.cli.output import check_stdout, dump, json_lines_option, note, say
+from attractor.cli.run import Dollars
 
 if TYPE_CHECKING:
     from attractor.run.request import Request
 
 _VALIDATED: Final = "validated"
-_AMOUNT: Final = click.FloatRange(min=0, min_open=True)
 _COUNT: Final = click.IntRange(min=1)
 
 
 @click.command()
 @click.argument("run", required=False)
-@click.option("--budget-usd", type=_AMOUNT, metavar="X", help="A new budget.")
+@click.option("--budget-usd", type=Dollars(), metavar="X", help="A new budget.")
 @click.option("--budget-tokens", type=_COUNT, metavar="N", help="A new budget.")
 @click.option("--max-parallel", type=_COUNT, metavar="N", help="How many nodes at once.")
 @click.option("--auto-approve", is_flag=True, help="Gates of a person pass at once.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Final
+from typing import Any, Final, final
 
 import click
 
@@ -17,8 +17,23 @@ from attractor.cli.output import check_stdout, dump, json_lines_option, note, pr
 from attractor.errors import UsageError
 
 _CURRENT: Final = "current"
-_AMOUNT: Final = click.FloatRange(min=0, min_open=True)
+_MOST: Final = 1e12  # what `attractor.run.request` reads; a number above it is a slip
 _COUNT: Final = click.IntRange(min=1)
+
+
+@final
+class Dollars(click.FloatRange):
+    """An amount of money: neither nan nor inf, which would be written and could not be read."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(
+        self, value: float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return it as a number."""
+        found = float(super().convert(value, param, ctx))
+        return found if found < _MOST else self.fail(f"{value} is no amount.", param, ctx)
 
 
 @click.command()
@@ -37,7 +52,7 @@ _COUNT: Final = click.IntRange(min=1)
 @click.option("--prd", default="", metavar="FILE", help="The document of the requirements.")
 @click.option("--rubric", default="", metavar="DIR", help="The rubric, there or to be written.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting.")
-@click.option("--budget-usd", type=_AMOUNT, metavar="X", help="End when this much is spent.")
+@click.option("--budget-usd", type=Dollars(), metavar="X", help="End when this much is spent.")
 @click.option("--budget-tokens", type=_COUNT, metavar="N", help="The same in tokens.")
 @click.option("--auto-approve", is_flag=True, help="Gates of a person pass at once.")
 @click.option("--require-sandbox", is_flag=True, help="Nothing runs without a sandbox.")

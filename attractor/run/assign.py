@@ -7,14 +7,12 @@ that are named may not exist; only a `target_dir` that leads out of the reposito
 from __future__ import annotations
 
 import os
-import posixpath
 import re
 from dataclasses import dataclass
 from typing import final
 
-from attractor.errors import InputError
 from attractor.pipeline.graph import Graph, Node
-from attractor.run.assignment import Assignment
+from attractor.run.assignment import Assignment, inside
 from attractor.run.branch import node_branch
 from attractor.run.config import Settings
 from attractor.run.layout import escape
@@ -52,7 +50,7 @@ def assign(graph: Graph, node: Node, settings: Settings, dispatch: Dispatch) -> 
         base_commit=dispatch.base_commit,
         branch=node_branch(dispatch.run_id, node.id),
         worktree=os.path.join(project, ".claude", "worktrees", dispatch.folder or escape(node.id)),
-        target_dir=_inside(node, _said(node, graph, "target_dir"), project),
+        target_dir=inside(_said(node, graph, "target_dir"), project, f"node {node.id}"),
         label=own.get("label", ""),
         prompt=own.get("prompt", ""),
         acceptance=own.get("acceptance", ""),
@@ -76,15 +74,3 @@ def assign(graph: Graph, node: Node, settings: Settings, dispatch: Dispatch) -> 
 
 def _said(node: Node, graph: Graph, key: str) -> str:
     return node.attrs.get(key) or graph.attrs.get(key, "")
-
-
-def _inside(node: Node, folder: str, project: str) -> str:
-    """Return a folder as it is called inside of the repository; empty for the repository itself."""
-    if not folder:
-        return ""
-    inside = os.path.relpath(os.path.normpath(os.path.join(project, folder)), project)
-    if inside.split(os.sep)[0] == os.pardir:
-        problem = f"target_dir {folder!r:.80} leads out of the repository"
-        fix = f"name a folder in {project}"
-        raise InputError(problem, where=f"node {node.id}", fix=fix)
-    return "" if inside == os.curdir else inside.replace(os.sep, posixpath.sep)

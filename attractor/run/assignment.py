@@ -193,3 +193,15 @@ def _check_paths(assignment: Assignment, where: str) -> None:
 
 def _error(problem: str, where: str) -> InputError:
     return InputError(f"the assignment {problem}", where=where, fix=_BY_HAND)
+
+
+def inside(folder: str, project: str, where: str) -> str:
+    """Return a folder as it is called inside of the repository; empty for the repository itself."""
+    if not folder:
+        return ""
+    inside = os.path.relpath(os.path.normpath(os.path.join(project, folder)), project)
+    if inside.split(os.sep)[0] == os.pardir:
+        problem = f"target_dir {folder!r:.80} leads out of the repository"
+        fix = f"name a folder in {project}"
+        raise InputError(problem, where=where, fix=fix)
+    return "" if inside == os.curdir else inside

@@ -32,7 +32,11 @@ class Attempt:
     blindness: str = ""
     rejections: int = 0
     violations: int = 0
+    violation: str = ""
+    """The last of them."""
     stuck: int = 0
+    handed_back: int = 0
+    """How often its Runner had done what it could."""
     guided: int = 0
     crashes: int = 0
     """How often its session died."""

@@ -19,7 +19,7 @@ from attractor.pipeline.graph import Graph, Node
 from attractor.pipeline.lint import lint
 from attractor.run import config
 from attractor.run.assign import Dispatch, assign
-from attractor.run.assignment import Assignment
+from attractor.run.assignment import Assignment, inside
 from attractor.run.branch import integration_branch
 from attractor.run.config import Config
 from attractor.run.limits import seconds
@@ -47,7 +47,7 @@ def plan_of_run(
     The caller changes what only it knows: whether the project is there yet, and may be dirty.
     """
     found = [*more, *_linted(document, graph, facts), *_handlers(graph)]
-    found += _attributes(graph)
+    found += [*_attributes(graph), *_folders(graph, request)]
     told: list[Assignment] = []
     for node in agents_work(graph):
         try:
@@ -104,6 +104,17 @@ def _attributes(graph: Graph) -> Iterator[Finding]:
         if role(graph, node) is Role.PERSON and default and default not in offered:
             problem = f"the default {default!r:.60} is none of the options"
             yield Finding(problem, where, f"choose one of {', '.join(offered)}")
+
+
+def _folders(graph: Graph, request: Request) -> Iterator[Finding]:
+    """Yield where a command or a check would run outside of the tree that it is given."""
+    for node in graph.nodes.values():
+        own = node.attrs.get("target_dir")
+        where = f"node {node.id}" if own else "the run's target_dir"
+        try:
+            inside(own or request.target_dir, request.project, where)
+        except InputError as error:
+            yield Finding(error.problem, error.where or where, error.fix)
 
 
 def _told(graph: Graph, node: Node, request: Request, known: Config) -> Assignment:

@@ -36,6 +36,8 @@ COUNTED: Final = (
 )
 
 
+HAND_BACK: Final = "hand back"
+"""The rung on which a Runner has done what it can."""
 WITHDRAWN: Final = "withdrawn"
 """Stands for the answer to a question that nobody need answer any more."""
 
@@ -309,8 +311,10 @@ class Story:
                 attempt.blindness = str(data.get("blindness") or "")
             case "VIOLATION":
                 attempt.violations += 1
+                attempt.violation = str(data.get("text") or "")
             case "ORCHESTRATOR_STUCK":
                 attempt.stuck += 1
+                attempt.handed_back += data.get("rung") == HAND_BACK
             case "ORCHESTRATOR_CRASHED":
                 attempt.crashes += 1
             case _:

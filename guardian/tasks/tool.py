@@ -41,7 +41,9 @@ def run(spec: Mapping[str, Any], clock: Clock) -> dict[str, Any]:
     head = spec.get("head") or request["base_commit"]
     with trees.keep(request["project"], folder, head, clock) as tree:
         place = os.path.join(tree.path, spec.get("target_dir", ""))
-        if not os.path.isdir(place):
+        # Also not through a link: what runs there commits, and must not do so in another checkout.
+        top, real = os.path.realpath(tree.path), os.path.realpath(place)
+        if not os.path.isdir(real) or os.path.commonpath([top, real]) != top:
             return {"error": f"the folder {spec['target_dir']!r:.200} is not in the tree"}
         return _run(spec, tree, place, log, clock)
 

@@ -119,6 +119,8 @@ def test_what_is_not_committed_forbids_a_run_unless_allowed(ground: Any) -> None
         (("nowhere.dot",), 1, "no such file"),
         (("p.dot", "--fault", "crash@t"), 1, "add --rehearse"),
         (("p.dot", "--budget-usd", "0"), 2, "--budget-usd"),
+        (("p.dot", "--budget-usd", "nan"), 2, "is no amount"),
+        (("p.dot", "--budget-usd", "inf"), 2, "is no amount"),
         (("p.dot", "--rehearse", "--fault", "explode@t"), 1, "there is no fault"),
         (("p.dot", "--resume"), 2, "leave it out"),
         (("p.dot", "--prd", "nowhere.md"), 1, "no such document"),

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,21 +44,38 @@ def pipeline(folder: Path, *nodes: str, edges: str) -> Path:
     return path
 
 
+def plain(text: str) -> str:
+    return " ".join(text.split())
+
+
 def secrets(run: Any) -> set[str]:
     folder = Path(run.story().rubric["folder"])
     texts = [path.read_text() for path in folder.glob("*.feature")]
-    return {each.strip() for text in texts for each in _SECRET.findall(text)}
+    return {plain(each) for text in texts for each in _SECRET.findall(text)}
+
+
+def told(run: Any, *, knowing: bool) -> str:
+    """Return all that was said to those who know the rubric, or to all others."""
+    roles = ("judge", "rubric")
+    asked = [each for each in run.asked() if (each["role"] in roles) == knowing]
+    return plain("\n".join(text for each in asked for text in strings(each)))
+
+
+def strings(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from strings(each)
 
 
 def leaks(run: Any) -> list[str]:
     """Return the sentences of the rubric that somebody was told who must not know them."""
-    known = secrets(run)
-    assert known
-    told = [
-        each for each in run.asked() if each["role"].partition(":")[0] not in ("judge", "rubric")
-    ]
-    assert told
-    return [each for each in known if any(each in json.dumps(one) for one in told)]
+    known, judges, others = secrets(run), told(run, knowing=True), told(run, knowing=False)
+    # They would be found: judges are told them.
+    assert any(each in judges for each in known)
+    assert others
+    return [each for each in known if each in others]
 
 
 def moves(run: Any, event: str) -> Counter[tuple[str, int]]:
@@ -119,8 +137,8 @@ def test_hello_is_carried_out_judged_merged_and_told(rehearsed: Any, root: Path)
     assert leaks(run) == []
     assert types(run) == {"PIPELINE_COMPLETE": 1}
     nothing_twice(run)
-    told = ended.read_text().splitlines()
-    assert [json.loads(each)["result"] for each in told] == ["validated"]
+    calls = ended.read_text().splitlines()
+    assert [json.loads(each)["result"] for each in calls] == ["validated"]
 
 
 def test_diamond_merges_both_sides_into_one(rehearsed: Any, root: Path) -> None:
@@ -224,9 +242,9 @@ def test_what_is_not_done_is_not_merged_and_what_is_hidden_is_not_found(
     files = run.git("ls-tree", "-r", "--name-only", final["head"]).split()
     assert not any("violation" in each for each in files)
     assert not Path(run.layout.success).exists()
-    told = run.call("report", run.run_id).stdout
-    for word in ("lies", "was stuck", "only workers may"):
-        assert word in told
+    report = run.call("report", run.run_id).stdout
+    for word in ("lies", "was stuck", "broke the rules"):
+        assert word in report
     nothing_twice(run)
 
 

@@ -165,3 +165,16 @@ def test_the_command_dies_with_the_task_that_runs_it(
         assert alive.readline() == b"begun\n"
         process.kill()
         assert alive.read() == b""  # ends when nobody is left who could write
+
+
+@pytest.mark.parametrize("target_dir", ["..", "../../..", "link", "/"])
+def test_a_command_does_not_run_outside_of_its_tree(
+    run: Tool, tmp_path: Path, target_dir: str
+) -> None:
+    (run.project / "link").symlink_to(tmp_path)
+    git("add", "link", cwd=run.project)
+    git("commit", "-q", "-m", "link", cwd=run.project)
+    head = git("rev-parse", "HEAD", cwd=run.project)
+    said = run(f"touch {tmp_path}/ran", target_dir=target_dir, head=head)
+    assert "is not in the tree" in said["error"]
+    assert not (tmp_path / "ran").exists()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -16,9 +17,13 @@ from typing import Any
 import pytest
 
 from attractor.cli.main import VERBS
+from attractor.cli.run import run
 from attractor.errors import AttractorError
 from attractor.promise import stop_hook
 from attractor.rehearsal import script
+from attractor.run.fold import RunEvent
+from attractor.run.request import Request
+from attractor.run.story import StoryEvent
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
@@ -34,7 +39,7 @@ BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL
 TOOLS = ("git", "tmux")  # what a session in a terminal needs beside Claude Code, which is in .venv
 EXAMPLE_SECONDS = 200  # the tutorial rehearses a whole run
 # What of the caller's would change what an example prints, or where it writes.
-CALLERS = ("ATTRACTOR_", "BD_", "BEADS_", "CLAUDE", "GIT_", "PYTHON")
+CALLERS = ("ATTRACTOR_", "BD_", "BEADS_", "CLAUDE", "GIT_", "PYTHON", "XDG_")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FLOW = [
     "dot",
@@ -87,6 +92,20 @@ WORDS = [
     "script",
     "role",
     "turn",
+    "budget",
+    "clean tree",
+    "decision",
+    "feature",
+    "feedback",
+    "integration branch",
+    "judge",
+    "keeper",
+    "report",
+    "scope",
+    "seal",
+    "task",
+    "wants",
+    "way back",
 ]
 
 
@@ -147,6 +166,27 @@ def test_every_error_code_is_in_the_reference() -> None:
             ):
                 assert f"`{code}`" in text, f"{code} of {path.name}"
     assert f"`{AttractorError.code}`" in text
+
+
+def test_every_event_of_a_journal_is_in_the_reference() -> None:
+    of_a_run = (ROOT / "docs" / "reference" / "journal.md").read_text()
+    of_any = (ROOT / "docs" / "reference" / "files.md").read_text()
+    missing = [each.value for each in StoryEvent if f"\n| `{each.value}` |" not in of_a_run]
+    missing += [each.value for each in RunEvent if f"`{each.value}`" not in of_any]
+    assert missing == []
+
+
+def test_every_key_of_a_request_is_in_the_reference() -> None:
+    text = (ROOT / "docs" / "reference" / "files.md").read_text()
+    part = text.split("### run.json")[1].split("\n### ")[0]
+    assert [each.name for each in fields(Request) if f"`{each.name}`" not in part] == []
+
+
+def test_every_option_of_a_run_is_in_its_guide() -> None:
+    text = (ROOT / "docs" / "how-to" / "run.md").read_text()
+    options = [word for each in run.params for word in each.opts if word.startswith("--")]
+    assert options
+    assert [option for option in options if not re.search(rf"`{option}\b", text)] == []
 
 
 def test_every_decision_is_listed() -> None:

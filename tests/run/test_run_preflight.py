@@ -142,3 +142,14 @@ def test_what_a_guardian_could_not_read_is_found_before_it_comes_there(
     gate = 'shape=hexagon, handler="wait.human", gate="business", mode="business"'
     more = f"g [{gate}, {attributes}]; a -> g"
     assert says in [each.problem for each in planned("", more).mistakes]
+
+
+@pytest.mark.parametrize("folder", ["..", "../p2", "/elsewhere"])
+def test_a_command_that_would_leave_its_tree_is_refused(folder: str) -> None:
+    tool = 't [shape=box, handler="tool", command="true", target_dir="{}"]; a -> t -> check;'
+    for plan in (planned(more=tool.format(folder)), planned(target_dir=folder)):
+        assert any("leads out of the repository" in each.problem for each in plan.mistakes)
+
+
+def test_a_folder_of_the_project_may_be_named_from_the_root() -> None:
+    assert planned(target_dir="/p/sub").mistakes == ()
