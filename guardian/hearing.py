@@ -105,13 +105,13 @@ def _violation(core: Core, signal: Heard) -> None:
     # attempt, which follows from their number.
     first = not core.attempt(signal.node).violations
     told = warning(_text(signal.payload))
-    orders = [core.order(signal.node, "GUIDANCE", message=told)] if first else []
+    orders = [core.order(signal.node, "GUIDANCE", message=told)] if first else None
     _note(core, signal, orders=orders)
 
 
 def _stuck(core: Core, signal: Heard) -> None:
     payload, current = signal.payload, core.attempt(signal.node)
-    orders = []
+    orders = None
     if payload.get("rung") == HAND_BACK and current.guided < MOST_GUIDED:
         seen = str(payload.get("last_output") or "")
         told = guidance(core.node(signal.node), seen, current.guided)

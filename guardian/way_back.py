@@ -3,15 +3,19 @@
 All that lies on ways from there to the condition becomes due again, and the condition with it, last
 of all. So a condition that is done, and whose outcome leads back, is a way back that was begun and
 not finished: whoever finds one goes on with it. What was merged stays merged.
+
+What stands before what is told by the way from the start. So one way back may lie inside another,
+and neither makes due what is outside of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from attractor.pipeline.conditions import evaluate, parse_condition
-from attractor.pipeline.graph import Edge, NodeId
+from attractor.pipeline.graph import Edge, Graph, NodeId
 from attractor.run.roles import Role
 from attractor.run.states import DONE, NodeEvent, NodeState
 from guardian.core import Core
@@ -23,8 +27,8 @@ def taken(core: Core, condition: str, outcome: str) -> list[Edge]:
 
 
 def leads_back(core: Core, edge: Edge) -> bool:
-    """Say whether an edge leads to something from which its source is reached again."""
-    return str(edge.source) in _after(core, str(edge.target))
+    """Say whether an edge leads to something that stands before its source."""
+    return id(edge) in _ways_back(core.graph)
 
 
 def begun(core: Core, condition: str) -> list[Edge]:
@@ -76,29 +80,38 @@ def _leads(edge: Edge, outcome: str) -> bool:
 
 
 def _after(core: Core, name: str) -> set[str]:
-    return _reached(name, lambda each: [edge.target for edge in _forward(core, each)])
+    back, edges = _ways_back(core.graph), core.graph.outgoing
+    return _reached(name, lambda at: [each.target for each in edges[at] if id(each) not in back])
 
 
 def _before(core: Core, name: str) -> set[str]:
-    return _reached(
-        name,
-        lambda each: [
-            edge.source for edge in core.graph.incoming[each] if edge in _forward(core, edge.source)
-        ],
-    )
+    back, edges = _ways_back(core.graph), core.graph.incoming
+    return _reached(name, lambda at: [each.source for each in edges[at] if id(each) not in back])
 
 
-def _forward(core: Core, name: NodeId) -> list[Edge]:
-    """Return a node's edges but for ways back: a condition on an edge to what waits for others."""
-    return [
-        edge
-        for edge in core.graph.outgoing[name]
-        if not _is_conditional(edge) or all(map(_is_conditional, core.graph.incoming[edge.target]))
-    ]
-
-
-def _is_conditional(edge: Edge) -> bool:
-    return bool(edge.attrs.get("condition", "").strip())
+@lru_cache(maxsize=4)
+def _ways_back(graph: Graph) -> frozenset[int]:
+    """Return the edges that lead to where one has come from, on a walk from the first nodes on."""
+    back: set[int] = set()
+    seen: set[NodeId] = set()
+    for root in sorted(graph.nodes, key=lambda name: bool(graph.incoming[name])):
+        if root in seen:
+            continue
+        seen.add(root)
+        path, walk = {root}, [(root, iter(graph.outgoing[root]))]
+        while walk:
+            at, edges = walk[-1]
+            edge = next(edges, None)
+            if edge is None:
+                walk.pop()
+                path.discard(at)
+            elif edge.target in path:
+                back.add(id(edge))
+            elif edge.target not in seen:
+                seen.add(edge.target)
+                path.add(edge.target)
+                walk.append((edge.target, iter(graph.outgoing[edge.target])))
+    return frozenset(back)
 
 
 def _reached(start: str, step: Callable[[NodeId], list[NodeId]]) -> set[str]:

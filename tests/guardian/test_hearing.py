@@ -9,6 +9,7 @@ import pytest
 
 from attractor.run.limits import Limits
 from attractor.run.states import NodeState
+from guardian.advance import advance
 from guardian.hearing import RULES, Heard, hear
 from signals.names import SIGNAL_TYPES
 
@@ -133,6 +134,7 @@ def test_a_question_begins_a_task_that_answers_it(core: Any) -> None:
 def test_the_first_violation_is_answered_and_the_last_ends_the_attempt(core: Any) -> None:
     for number in range(3):
         hear(core, said("VIOLATION", f"v{number}", reason="it wrote"))
+    advance(core)
     told = [[each["type"] for each in data.get("orders", [])] for _, data in made(core)]
     assert told == [["GUIDANCE"], [], [], ["KILL_ORCHESTRATOR"]]
     assert core.story.state("w") is NodeState.FAILED
@@ -156,6 +158,7 @@ def test_who_hands_back_gets_guidance_from_what_was_seen(core: Any) -> None:
 def test_guidance_is_given_twice_and_then_the_attempt_is_over(core: Any) -> None:
     for number in range(3):
         hear(core, said("ORCHESTRATOR_STUCK", f"h{number}", rung="hand back"))
+    advance(core)
     told = [[each["type"] for each in data.get("orders", [])] for _, data in made(core)]
     assert told == [["GUIDANCE"], ["GUIDANCE"], [], ["KILL_ORCHESTRATOR"]]
 

@@ -45,6 +45,12 @@ GATE = (
 )
 PERSON = GATE % 'g [shape=hexagon, gate="business"]'
 DEADLINE = GATE % 'g [shape=hexagon, gate="business", default="approve", deadline="10m"]'
+NESTED = (
+    "start [shape=Mdiamond]; a [shape=box]; w [shape=box]; g [shape=hexagon, gate=business];"
+    "d [shape=diamond]; p [shape=hexagon, gate=business]; e [shape=diamond];"
+    'finish [shape=Msquare]; start -> a -> w -> g -> d; d -> w [condition="fail"];'
+    'd -> p [condition="pass"]; p -> e; e -> a [condition="fail"]; e -> finish [condition="pass"];'
+)
 JUDGE = GATE % 'g [shape=hexagon, gate="technical"]'
 SEALED = {"ok": True, "folder": "/r", "by": "hand", "files": {}, "scope": {}, "acceptance": {}}
 WORDS = {
@@ -331,6 +337,27 @@ HISTORIES: dict[str, tuple[str, dict[str, Any], str]] = {
         w RUNNER_EXITED mode=COMPLETE -> closed w
         answer d2 approve -> d2=approve terminal; g gate_passed; d dispatched 2; d gate_passed; \
             ended validated 0; !PIPELINE_COMPLETE""",
+    ),
+    "of two ways back the inner one makes due what is inside of it, the outer one all": (
+        NESTED, {}, f"""
+        begin -> +rubric
+        rubric -> sealed; a dispatched 1; runner a 1
+        a NEEDS_REVIEW commit_hash=c0 -> a review_requested; +validate a
+        end validate a passed -> -validate a; +merge a
+        end merge a merged -> a passed; >VALIDATION_PASSED a; w dispatched 1; runner w 1
+        a RUNNER_EXITED mode=COMPLETE + gone a -> closed a
+        {PASS}{TO_GATE}
+        answer d1 reject + gone w -> d1=reject terminal; g failed for good; d dispatched 1; \
+            d gate_passed; w reopened; g requeued; w dispatched 2; d reopened; runner w 2
+        {PASS}
+        end merge w merged -> w passed; >VALIDATION_PASSED w; g dispatched 2; \
+            ?d2 gate approve|reject; !ESCALATION
+        w RUNNER_EXITED mode=COMPLETE + gone w -> closed w
+        answer d2 approve -> d2=approve terminal; g gate_passed; d dispatched 2; d gate_passed; \
+            p dispatched 1; ?d3 gate approve|reject; !ESCALATION
+        answer d3 reject -> d3=reject terminal; p failed for good; e dispatched 1; \
+            e gate_passed; a reopened; w reopened; g reopened; d reopened; p requeued; \
+            a dispatched 2; e reopened; runner a 2""",
     ),
     "a way back waits until nothing is left of what was there": (
         PERSON, {}, f"""{BEGIN}{PASS}

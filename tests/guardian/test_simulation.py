@@ -627,12 +627,15 @@ class Simulation:
         assert house.shown == story.core.statuses
         for order in story.orders:
             assert any(order == each for _, each in house.mail.get(order.node, [])), "not sent"
-        if story.stopping is None:
-            for diamond, edge in self.back.items():
-                went = story.state(diamond) in DONE and story.core.outcomes[diamond] == "fail"
-                assert not went, f"{edge} was begun, and not gone to its end"
+        self.judge_ways_back()
         if self.calm:
             self.judge_calm()
+
+    def judge_ways_back(self) -> None:
+        story = self.house.story()
+        for diamond, edge in self.back.items():
+            went = story.state(diamond) in DONE and story.core.outcomes[diamond] == "fail"
+            assert not went or story.stopping, f"{edge} was begun, and not gone to its end"
 
     def judge_calm(self) -> None:
         """Where nobody does anything wrong, all ends well, and nobody is charged."""
