@@ -15,22 +15,26 @@ An append that fails leaves the core ahead of the disk: then it is made anew fro
 
 from __future__ import annotations
 
+import calendar
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Final, NamedTuple, final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 from attractor.pipeline.graph import Graph, Node, NodeId
 from attractor.run.fold import RunEvent
 from attractor.run.node_story import Attempt
 from attractor.run.plan import Plan
-from attractor.run.request import Request
 from attractor.run.roles import Role
 from attractor.run.states import RUNNING, NodeEvent, NodeState, advance
 from attractor.run.story import Story, StoryEvent, Task
-from guardian.terms import Terms
+
+if TYPE_CHECKING:
+    from attractor.run.request import Request
+    from guardian.terms import Terms
 
 Event = tuple[str, dict[str, Any]]
 _BY: Final = "guardian"
+_PARTS_OF_TIME: Final = 6
 _WITHIN: Final = frozenset({NodeEvent.REVIEW_REQUESTED, NodeEvent.REJECTED})
 """What happens within an attempt, and beads do not show."""
 
@@ -224,4 +228,8 @@ def _given(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def seconds_of(text: str) -> float:
     """Return a time of the journal in seconds since 1970; 0 for none."""
-    return datetime.fromisoformat(text).timestamp() if text else 0.0
+    whole, _, rest = text.rstrip("Z").partition(".")
+    parts = [int(each) for each in re.findall(r"\d+", whole)]
+    if len(parts) != _PARTS_OF_TIME:
+        return 0.0
+    return calendar.timegm((*parts, 0, 0, 0)) + float(f"0.{rest or 0}")
