@@ -8,6 +8,7 @@ ended validated. Whether the store agrees (unknown beads, a promise of somebody 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from attractor.run.story import Story
 OPEN: Final = "open"
 IN_PROGRESS: Final = "in_progress"
 CLOSED: Final = "closed"
+_SEPARATORS: Final = re.compile(r"[,;\s]+")
 _MOST_TEXT: Final = 500
 _COMMIT_CHARACTERS: Final = 12
 _NOTHING: Final = NodeStory()
@@ -112,7 +114,7 @@ def _promise(story: Story, graph: Graph, ended: Mapping[str, Any]) -> dict[str, 
         return {}
     by_criterion: dict[str, list[Node]] = {}
     for node in graph.nodes.values():
-        if criterion := node.attrs.get("promise_ac", "").strip():
+        for criterion in filter(None, _SEPARATORS.split(node.attrs.get("promise_ac", ""))):
             by_criterion.setdefault(criterion, []).append(node)
     result = ended.get("result")
     return {

@@ -495,3 +495,8 @@ def test_where_somebody_holds_the_beads_it_is_to_be_tried_again(
     assert said["ok"] is False
     assert "another process is changing the beads" in said["notes"][0]
     assert list(root.iterdir()) == []
+
+
+def test_a_node_may_name_several_criteria(told: Callable[..., Told]) -> None:
+    run = told(DOT.replace('promise_ac="AC-2"', 'promise_ac="AC-2, AC-3"'))
+    assert list(run.wanted()["promise"]["criteria"]) == ["AC-1", "AC-2", "AC-3"]
