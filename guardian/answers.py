@@ -22,6 +22,8 @@ GIVE_UP: Final = "give up"
 _MOST_SILENCES: Final = 3
 _PAUSE_SECONDS: Final = 2.0
 _MOST_TEXT: Final = 4_000
+_MOST_CAUSE: Final = 200
+_MOST_NAMED: Final = 5
 _GATES: Final = frozenset({Role.CHECK, Role.JUDGE})
 
 
@@ -64,9 +66,9 @@ def _silent(core: Core, task: Task, said: Answer) -> None:
         reason = f"no rubric could be made: {why}"
         stop(core, reason)
         return
-    question = (
-        f"{_WORDS.get(task.kind, task.kind)} of {task.node} gave no result {before + 1} times"
-    )
+    who = f"{_WORDS.get(task.kind, task.kind)} of {task.node}"
+    cause = " ".join(why.split())[:_MOST_CAUSE]
+    question = f"{who} gave no result {before + 1} times: {cause}"
     ask(core, task.node, "verdict", question, (RETRY, GIVE_UP), context=why)
 
 
@@ -239,13 +241,25 @@ def _merge(core: Core, task: Task, said: Answer) -> None:
             data["orders"] = [core.order(task.node, "VALIDATION_PASSED", new_status="validated")]
         core.move(task.node, NodeEvent.PASSED, **data)
     elif tool:
-        fail(core, task.node, f"its work could not be merged: {feedback}", final=True, **done)
+        # Another attempt begins on the new head, and may well do.
+        fail(core, task.node, _unmerged(said), **done)
     else:
         words = {
             "conflict": "the merge has a conflict",
             "red": "the merge does not pass its checks",
         }
         reject(core, task.node, feedback, words.get(str(status), str(status)), **done)
+
+
+def _unmerged(said: Answer) -> str:
+    """Return why what a command committed was not merged; it is no agent's to mend."""
+    if said["status"] == "conflict":
+        files = [repr(each) for each in said.get("files") or ()]
+        more = f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else ""
+        return f"what it committed conflicts with {', '.join(files[:_MOST_NAMED])}{more}"
+    checks = said.get("checks")
+    command = f": {checks.get('command')}" if isinstance(checks, Mapping) else ""
+    return f"merged with what it committed, the checks are red{command}"
 
 
 def _tool(core: Core, task: Task, said: Answer) -> None:

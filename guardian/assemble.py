@@ -20,7 +20,7 @@ from attractor.run.locate import nodes_of
 from attractor.run.plain import sweep
 from attractor.run.reconcile import shown_state
 from attractor.run.request import CHANGEABLE, Request
-from attractor.run.story import Story, StoryEvent, read
+from attractor.run.story import BEGAN_AGAIN, Story, StoryEvent, read
 from guardian.children import Children
 from guardian.core import Core, Event
 from guardian.desk import Paper
@@ -87,7 +87,7 @@ def assemble(layout: RunLayout, clock: Clock) -> Guarding:
             journal.append_all(core.take())
             add([(StoryEvent.RUN_RESUMED.value, {"request": asked.as_json(), "pid": me.pid})])
         elif story.ended is None and story.tasks_begun:
-            what = f"the Guardian began again, as process {me.pid}"
+            what = f"{BEGAN_AGAIN}, as process {me.pid}"
             add([(StoryEvent.NOTED.value, {"what": what})])
         if story.ended is None:
             paper.reopen()

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from attractor.spawn import own_command, run_leashed
+from guardian import before
 from guardian.found_checks import Found, found_checks
 from signals import atomic
 from signals.atomic import storage_errors
@@ -23,16 +24,24 @@ _SLACK_SECONDS: Final = 60.0
 _MOST_BYTES: Final = 1024 * 1024
 
 
-def known(spec: Mapping[str, Any], tree: str) -> Found:
-    """Return the checks that the task is told of, or else those that the tree itself has."""
+def known(spec: Mapping[str, Any], tree: str, commit: str) -> Found:
+    """Return the checks that the task is told of, or else those that the commit in the tree has.
+
+    Where the task knows a `base`, a check that was there is missed when it is gone.
+    """
     if spec.get("checks"):
         return Found(tuple(map(str, spec["checks"])))
+    if spec.get("base"):
+        return before.checks_since(spec, commit)
     return found_checks(os.path.join(tree, str(spec.get("target_dir") or "")))
 
 
-def commands(spec: Mapping[str, Any], tree: str) -> list[str]:
-    """Return the same without what a person should know of them."""
-    return list(known(spec, tree).checks)
+def missed(found: Found) -> str:
+    """Return what is told of checks that are gone; empty where all are there."""
+    return "\n".join(
+        f"the check `{each}` was there before, and the tests that it ran are gone"
+        for each in found.gone
+    )
 
 
 def run_checks(

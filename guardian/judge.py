@@ -1,8 +1,9 @@
 """The question to a judge about one scenario, and what its answer says. Pure.
 
-The judge sees the scenario and its guide, what the work was about, the results of the checks, and
-in a later round what it doubted before. All that others wrote is marked as data. What it answers is
-a claim: `guardian.evidence` looks its quotations up, `guardian.verdict` weighs.
+The judge sees the scenario and its guide, what the work was about, the results of the checks, which
+files were changed, and in a later round what it doubted before. All that others wrote is marked as
+data. What it answers is a claim: `guardian.evidence` looks its quotations up, `guardian.verdict`
+weighs.
 """
 
 from __future__ import annotations
@@ -66,6 +67,11 @@ _DEEPER: Final = (
     "really happens, and settle these doubts."
 )
 _NO_CHECKS: Final = "No checks are known for this work, so there are no check results to quote."
+_CHANGES: Final = (
+    "Changes: which files differ from what the work began with. Tests that were deleted or "
+    "weakened (skipped, emptied, made to expect less) are a problem to be named, unless the work "
+    "asks for it; tests that were moved or renamed are not."
+)
 _AGAIN: Final = "Your answer before this one did not count, for this reason. Judge again."
 _TURNS: Final = 30
 _MORE_TURNS: Final = 60
@@ -98,6 +104,8 @@ class Work:
     """It is all that was merged up to here, not one node's work."""
     title: str = ""
     """Which verdict on which node is asked for."""
+    changes: str = ""
+    """Which files were changed since it began; names are others' words."""
 
 
 @final
@@ -124,6 +132,8 @@ def question(case: Case, work: Work, doubts: Sequence[str] = (), refused: str = 
         _tagged("guide", case.guide),
         _tagged("check_results", work.checks) or _NO_CHECKS,
     ]
+    if work.changes:
+        parts += [_CHANGES, _tagged("changes", work.changes)]
     if doubts:
         parts += [_DEEPER, _tagged("doubts", "\n".join(doubts))]
     if refused:

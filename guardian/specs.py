@@ -77,6 +77,7 @@ def _validate(core: Core, task: Task) -> dict[str, Any]:
     story = core.story.node(task.node)
     return {
         "commit": task.about["commit"],
+        "base": _base(core, task),
         "round": task.about["round"],
         "number": 1 + sum(each.get("outcome") != "investigate" for each in story.verdicts),
         "features": rubric.get("scope", {}).get(task.node, []),
@@ -92,6 +93,15 @@ def _validate(core: Core, task: Task) -> dict[str, Any]:
         "timeout": terms.limits.check_timeout,
         "ask_timeout": terms.limits.ask_timeout,
     }
+
+
+def _base(core: Core, task: Task) -> str:
+    """Return the commit that what is judged began with: the attempt, or at a gate the run."""
+    begun = ""
+    if core.terms[task.node].role is Role.WORK:
+        attempts = core.story.node(task.node).attempts
+        begun = next((each.base for each in attempts if each.number == task.attempt), "")
+    return begun or core.request.base_commit
 
 
 def _merge(core: Core, task: Task) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 from attractor import tools
 from attractor.apart import apart
@@ -18,6 +18,9 @@ from attractor.run.limits import Limits
 from attractor.run.request import Request
 from attractor.run.roles import Role, role
 from signals.clock import Clock
+
+if TYPE_CHECKING:
+    from attractor.run.config import Settings
 
 _SECONDS: Final = 60.0
 _NO_COMMIT: Final = "0" * 40
@@ -81,7 +84,6 @@ def _resolved(graph: Graph, request: Request) -> dict[str, Any]:
         made = None
         if role(graph, node) is Role.WORK:
             assigned = assign(graph, node, settings, place)
-            program = request.claude or assigned.claude
             made = replace(
                 assigned,
                 limits=limits,
@@ -92,7 +94,7 @@ def _resolved(graph: Graph, request: Request) -> dict[str, Any]:
                 ),
                 base_url=request.base_url,
                 sandbox=request.sandbox or assigned.sandbox,
-                claude=program or ((tools.find_claude() or "") if request.rehearsed else ""),
+                claude=_program(request, settings),
                 hidden=(request.rubric,) if request.rubric else (),
             ).as_json()
         found[str(node.id)] = {
@@ -104,3 +106,13 @@ def _resolved(graph: Graph, request: Request) -> dict[str, Any]:
             "assignment": made,
         }
     return found
+
+
+def _program(request: Request, settings: Settings) -> str:
+    """Return the node's Claude Code; the request's has been chosen by all that is not its own."""
+    from attractor.run.config import Source
+
+    own = settings.word("claude")
+    if own and settings.values["claude"].source is Source.NODE:
+        return own
+    return request.claude or own or ((tools.find_claude() or "") if request.rehearsed else "")

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from attractor.cli.output import dump, json_option, printable, say
+from attractor.errors import UsageError
 from attractor.run.locate import whole_run
 from attractor.run.recount import Recounted, command, recount
 from attractor.run.story import Decision
@@ -17,14 +18,17 @@ from attractor.run.story import Decision
 
 @click.command()
 @click.argument("run", required=False)
+@click.option("--run", "named", metavar="RUN", help="The same, as `attractor answer` takes it.")
 @click.option("--all", "also_answered", is_flag=True, help="Also those that are answered.")
 @json_option
-def decisions(run: str | None, *, also_answered: bool, as_json: bool) -> None:
+def decisions(run: str | None, named: str | None, *, also_answered: bool, as_json: bool) -> None:
     """Show what RUN asks a person, the oldest first.
 
     RUN is a run's name or folder; without it the current one. The run goes on elsewhere meanwhile.
     """
-    found = recount(whole_run(run, os.getcwd()))
+    if run is not None and named is not None:
+        raise UsageError("the run is named twice", fix="name it once: attractor decisions RUN")
+    found = recount(whole_run(named if run is None else run, os.getcwd()))
     every = found.story.decisions.values()
     shown = [each for each in every if also_answered or each.open]
     if as_json:

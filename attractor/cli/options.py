@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, final
 
 import click
 
@@ -21,3 +21,22 @@ def seconds(given: object) -> float:
 
 # The type of every option that is a length of time: `type=SECONDS`.
 SECONDS: Final = click.types.FuncParamType(seconds)
+
+_MOST: Final = 1e12  # what `attractor.run.request` reads; a number above it is a slip
+COUNT: Final = click.IntRange(min=1)
+TOKENS: Final = click.IntRange(min=1, max=int(_MOST) - 1)
+
+
+@final
+class Dollars(click.FloatRange):
+    """An amount of money: neither nan nor inf, which would be written and could not be read."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(
+        self, value: float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return it as a number."""
+        found = float(super().convert(value, param, ctx))
+        return found if found < _MOST else self.fail(f"{value} is no amount.", param, ctx)

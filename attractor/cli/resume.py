@@ -14,27 +14,27 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from attractor.cli.options import COUNT, TOKENS, Dollars
 from attractor.cli.output import check_stdout, dump, json_lines_option, note, say
-from attractor.cli.run import Dollars
 
 if TYPE_CHECKING:
     from attractor.run.request import Request
 
 _VALIDATED: Final = "validated"
-_COUNT: Final = click.IntRange(min=1)
 
 
 @click.command()
 @click.argument("run", required=False)
 @click.option("--budget-usd", type=Dollars(), metavar="X", help="A new budget.")
-@click.option("--budget-tokens", type=_COUNT, metavar="N", help="A new budget.")
-@click.option("--max-parallel", type=_COUNT, metavar="N", help="How many nodes at once.")
+@click.option("--budget-tokens", type=TOKENS, metavar="N", help="A new budget.")
+@click.option("--max-parallel", type=COUNT, metavar="N", help="How many nodes at once.")
 @click.option("--auto-approve", is_flag=True, help="Gates of a person pass at once.")
 @click.option("--detach", is_flag=True, help="Do not watch.")
 @json_lines_option
 def resume(run: str | None, *, detach: bool, as_json: bool, **options: Any) -> None:
     """Let RUN go on, or the current run, and watch it.
 
+    Outside of a terminal one line says what was, then each line is news; --json tells everything.
     Exits as `attractor run` does.
     """
     check_stdout()
@@ -48,6 +48,7 @@ def go_on(run: str | None, changes: Mapping[str, Any], *, detach: bool, as_json:
     from attractor.run import keeping
     from attractor.run import request as requests
     from attractor.run.locate import whole_run
+    from attractor.run.tail import length
     from attractor.tripwire import check_start
     from signals.owner import Liveness
 
@@ -55,10 +56,11 @@ def go_on(run: str | None, changes: Mapping[str, Any], *, detach: bool, as_json:
     layout = whole_run(run, os.getcwd())
     wanted = requests.load(layout.request)
     alive = keeping.keeper(layout)[1] is Liveness.ALIVE
+    known = length(layout.journal)
     _ask_again(wanted, dict(changes), alive=alive)
     started = keeping.ensure_keeper(layout, os.environ)
     if not detach:
-        sys.exit(follow(wanted.run_id, layout, started, as_json=as_json))
+        sys.exit(follow(wanted.run_id, layout, started, known=known, as_json=as_json))
     if as_json:
         said = {"event": "resumed", "run": wanted.run_id, "root": layout.root, "was_alive": alive}
         say(dump(said, indent=None))

@@ -9,31 +9,15 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Final, final
+from typing import Any, Final
 
 import click
 
+from attractor.cli.options import COUNT, TOKENS, Dollars
 from attractor.cli.output import check_stdout, dump, json_lines_option, note, printable, say
 from attractor.errors import UsageError
 
 _CURRENT: Final = "current"
-_MOST: Final = 1e12  # what `attractor.run.request` reads; a number above it is a slip
-_COUNT: Final = click.IntRange(min=1)
-
-
-@final
-class Dollars(click.FloatRange):
-    """An amount of money: neither nan nor inf, which would be written and could not be read."""
-
-    def __init__(self) -> None:
-        super().__init__(min=0, min_open=True)
-
-    def convert(
-        self, value: float, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return it as a number."""
-        found = float(super().convert(value, param, ctx))
-        return found if found < _MOST else self.fail(f"{value} is no amount.", param, ctx)
 
 
 @click.command()
@@ -46,14 +30,14 @@ class Dollars(click.FloatRange):
     help="The real Claude Code with a model that is scripted; default: all goes well.",
 )
 @click.option("--fault", "faults", multiple=True, metavar="F@NODE", help="What goes wrong.")
-@click.option("--max-parallel", type=_COUNT, default=4, show_default=True, metavar="N")
+@click.option("--max-parallel", type=COUNT, default=4, show_default=True, metavar="N")
 @click.option("--target-dir", default="", metavar="DIR", help="Where in the project to work.")
 @click.option("--project", default="", metavar="DIR", help="The repository; default: this one.")
 @click.option("--prd", default="", metavar="FILE", help="The document of the requirements.")
 @click.option("--rubric", default="", metavar="DIR", help="The rubric, there or to be written.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting.")
 @click.option("--budget-usd", type=Dollars(), metavar="X", help="End when this much is spent.")
-@click.option("--budget-tokens", type=_COUNT, metavar="N", help="The same in tokens.")
+@click.option("--budget-tokens", type=TOKENS, metavar="N", help="The same in tokens.")
 @click.option("--auto-approve", is_flag=True, help="Gates of a person pass at once.")
 @click.option("--require-sandbox", is_flag=True, help="Nothing runs without a sandbox.")
 @click.option("--allow-dirty", is_flag=True, help="Start without what is not committed.")

@@ -7,6 +7,7 @@ machine is collected, so that a person sees all of it.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, final
@@ -23,6 +24,7 @@ from attractor.rehearsal.project import head, make_project
 from attractor.rehearsal.turn import ORCHESTRATOR
 from attractor.rubric import locate, prd
 from attractor.run import begin, config, preflight
+from attractor.run.config import Settings
 from attractor.run.layout import run_layout
 from attractor.run.locate import rehearsed_project
 from attractor.run.port import free_address
@@ -101,11 +103,13 @@ def prepare(
 
     run_id = begin.name_run(asked.pipeline, clock, random, is_taken)
     project = project or rehearsed_project(run_id, environ)
-    request = _request(asked, graph, run_id, project, environ)
-    own = [*_about_rubric(request, graph, environ, made=made), *_about_rehearsal(request)]
     known = config.load(project, environ, asked.settings)
+    request = _request(asked, graph, run_id, project, environ)
+    request = replace(request, claude=_claude(config.resolve({}, graph.attrs, known), request))
+    own = [*_about_rubric(request, graph, environ, made=made), *_about_rehearsal(request)]
     facts = gather(asked.pipeline, graph)
-    plan = plan_of_run(document, graph, request, known, facts=facts, more=own)
+    writes = bool(request.prd) and not locate.is_rubric(request.rubric)
+    plan = plan_of_run(document, graph, request, known, facts=facts, more=own, writes_rubric=writes)
     plan = replace(plan, project="" if made else project, dirty_allowed=asked.allow_dirty)
 
     def make() -> str:
@@ -142,7 +146,6 @@ def _request(
     if rehearsed and not asked.project and name and not (place.exists or asked.rubric):
         # Nothing of what is only rehearsed goes to where the person's own rubrics are.
         folder = os.path.join(os.path.dirname(project), "rubric", name)
-    claude = tools.find_claude() if rehearsed else None
     return Request(
         run_id=run_id,
         project=project,
@@ -159,7 +162,6 @@ def _request(
         budget_tokens=asked.budget_tokens,
         on_end=asked.on_end,
         settings=asked.settings,
-        claude=claude or "",
         rehearsed=rehearsed,
         base_url=_ANYWHERE if rehearsed else "",
         scenario=os.path.join(root, begin.SCENARIO)
@@ -167,6 +169,13 @@ def _request(
         else "",
         faults=asked.faults,
     )
+
+
+def _claude(settings: Settings, request: Request) -> str:
+    """Return the program that is meant for the whole run, for judges too; else the usual one."""
+    if word := settings.word("claude"):
+        return shutil.which(word) or word
+    return (tools.find_claude() or "") if request.rehearsed else ""
 
 
 def _base(project: str) -> str:

@@ -40,6 +40,10 @@ class Screen(Protocol):
         """Whether somebody watches, so that times are to move and a question may wait."""
         ...
 
+    def before(self, view: View) -> None:
+        """Show where the run stood when somebody began to watch; its news are not told."""
+        ...
+
     def told(self, news: Sequence[News]) -> None:
         """Show what has happened."""
         ...
@@ -66,6 +70,9 @@ class JsonLines:
 
     is_live = False
 
+    def before(self, view: View) -> None:
+        """Nothing: scripts are told everything."""
+
     def told(self, news: Sequence[News]) -> None:
         for each in news:
             say(dump(each.as_json(), indent=None), more=True)
@@ -85,6 +92,9 @@ class Lines:
 
     def __init__(self) -> None:
         self._of_run: set[str] = set()
+
+    def before(self, view: View) -> None:
+        say(printable(f"so far  {so_far(view)}"), more=True)
 
     def told(self, news: Sequence[News]) -> None:
         for each in news:
@@ -112,6 +122,9 @@ class Drawn:
 
     def __init__(self) -> None:
         self._live: Live | None = None
+
+    def before(self, view: View) -> None:
+        """Nothing: the table says it."""
 
     def told(self, news: Sequence[News]) -> None:
         """Nothing: the table says it."""
@@ -196,8 +209,19 @@ def _caption(view: View) -> list[str]:
 def total(view: View) -> str:
     """Return one line about the whole run."""
     counts = ", ".join(f"{number} {state}" for state, number in view.counts.items())
-    cost = f", ${view.cost:.2f}" if view.cost else ""
+    amount = f"${view.cost:.2f}"
+    cost = f", which would have cost {amount}" if view.rehearsed else f", {amount}"
+    cost = cost if view.cost else ""
     return f"{duration(view.seconds)}  {counts}  {count(view.tokens)} tokens{cost}"
+
+
+def so_far(view: View) -> str:
+    """Return one line about what was: how many nodes stood how, and how it had ended."""
+    counts = ", ".join(f"{number} {state}" for state, number in view.counts.items())
+    if view.ended is None:
+        return counts
+    reason = f": {view.ended['reason']}" if view.ended.get("reason") else ""
+    return _in_one_line(f"{counts}; it had ended {view.ended.get('result')}{reason}")
 
 
 def card_lines(card: Card) -> list[str]:

@@ -10,6 +10,7 @@ later does not begin anew.
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from typing import Any, Final, final
 
@@ -72,7 +73,10 @@ def stop(
     if at_once:
         fix = "for one node: attractor stop NODE --now"
         raise InputError(f"there is no run {name!r:.80} to kill", where="--kill", fix=fix)
-    found = find(name, run, os.getcwd())
+    try:
+        found = find(name, run, os.getcwd())
+    except InputError as error:
+        raise _without_session(name, run, error) from None
     seconds = _SECONDS if timeout is None else timeout
     _stop_node(found, reason, seconds, now=now, as_json=as_json)
 
@@ -112,6 +116,30 @@ def _say_run(run_id: str, layout: RunLayout, words: str, *, as_json: bool) -> No
         say(dump({"status": "ok", "run": run_id, "root": layout.root, "message": words}))
     else:
         say(f"{run_id}: {words}")
+
+
+def _without_session(name: str, run: str | None, error: InputError) -> InputError:
+    """Return why nothing of this name can be stopped: more than that it has no folder."""
+    from attractor.pipeline.load import load
+    from attractor.run import request
+    from attractor.run.roles import Role, role
+
+    problem = f"there is no run and no node {name!r:.80}" if run is None else error.problem
+    layout = run_called(run, os.getcwd())
+    if layout is None:
+        # Where the run itself was named, that is what is wrong.
+        fix = f"`attractor runs` lists the runs; {error.fix}"
+        return error if run is not None else InputError(problem, where=error.where, fix=fix)
+    run_id, (_, graph) = request.load(layout.request).run_id, load(layout.dot)
+    node = next((each for each in graph.nodes.values() if each.id == name), None)
+    if node is None:
+        fix = f"`attractor runs` lists the runs, `attractor status {run_id}` the nodes of this one"
+        return InputError(problem, where=run_id, fix=fix)
+    whole = f"to stop the whole run: attractor stop {shlex.quote(run_id)}"
+    if role(graph, node) is Role.WORK:
+        return InputError("no session was started for it yet", where=name, fix=whole)
+    problem = f"it has no session: its handler is {graph.handler(node)}, which is no agent's"
+    return InputError(problem, where=name, fix=whole)
 
 
 def _stop_node(found: Found, reason: str, timeout: float, *, now: bool, as_json: bool) -> None:

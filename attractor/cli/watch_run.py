@@ -49,16 +49,23 @@ class Seen:
 
 
 def follow(
-    run_id: str, layout: RunLayout, started: OwnProcess | None = None, *, as_json: bool = False
+    run_id: str,
+    layout: RunLayout,
+    started: OwnProcess | None = None,
+    *,
+    known: int = 0,
+    as_json: bool = False,
 ) -> int:
     """Show a run until it has ended or waits for a person; returns the exit status for it.
 
-    `started` is the keeper, where the caller started it. After Ctrl-C the run goes on.
+    `started` is the keeper, where the caller started it. Of the first `known` entries of the
+    journal only the sum is told, but scripts get all. After Ctrl-C the run goes on.
     """
     shown = screen(as_json=as_json)
+    known = 0 if as_json else known
     try:
         with contextlib.closing(shown):
-            seen = Watching(layout, shown, started, SystemClock()).until_over()
+            seen = Watching(layout, shown, started, SystemClock(), known).until_over()
     except KeyboardInterrupt:
         note(f"\nthe run goes on\n{commands(run_id, layout)}")
         return 0
@@ -80,7 +87,12 @@ class Watching:
     """One watching of one run; the caller closes the screen."""
 
     def __init__(
-        self, layout: RunLayout, shown: Screen, started: OwnProcess | None, clock: Clock
+        self,
+        layout: RunLayout,
+        shown: Screen,
+        started: OwnProcess | None,
+        clock: Clock,
+        known: int = 0,
     ) -> None:
         self._layout = layout
         self._screen = shown
@@ -88,7 +100,7 @@ class Watching:
         self._clock = clock
         _, self._graph = load(layout.dot)
         self._story = Story()
-        self._told = 0
+        self._told = self._known = known
         self._ended_since: float | None = None
 
     def until_over(self) -> Seen:
@@ -123,6 +135,9 @@ class Watching:
         told: list[News] = []
         for entry in added.entries:
             self._story.apply(entry)
+            if entry.seq == self._known:
+                self._known = 0  # said once, also where the journal is read anew
+                self._screen.before(view(self._story, self._graph, {}, self._clock.wall_ns()))
             if entry.seq > self._told:
                 self._told = entry.seq
                 told.append(news(self._story, entry))

@@ -32,6 +32,14 @@ def node_branch(run_id: str, node_id: str) -> str:
     return f"{run_folder(run_id)}/{_part(node_id)}"
 
 
+def kept_ref(run_id: str, node_id: str, attempt: int) -> str:
+    """Return the ref that keeps what a tool node's command has committed; it is no branch.
+
+    It is one level deeper than branches are: to git `attractor/RUN/NAME` never means this one.
+    """
+    return f"refs/{run_folder(run_id)}/{_part(node_id)}/{attempt}"
+
+
 def run_folder(run_id: str) -> str:
     """Return what all branches of a run begin with, before the last slash."""
     return f"{HOME}/{_part(run_id)}"

@@ -64,18 +64,13 @@ def find_run(run: str | None, start: str) -> RunLayout:
             fix = "give the folder of a run, or its name"
             raise InputError("there is no such run", where=run, fix=fix)
         return RunLayout(folder)
-    if run is not None and (rehearsed := _rehearsed(run, start)) is not None:
-        return rehearsed
-    project = project_above(start)
-    runs = runs_of(project)
     if run is not None:
-        if run in runs:
-            return RunLayout(os.path.realpath(run_layout(project, run).root))
-        fix = f"the runs are {_named(runs)}" if runs else "there is none yet"
-        raise InputError(f"there is no run {run!r:.80}", where=state_folder(project), fix=fix)
+        return _called(run, start)
+    project = project_above(start)
     current = current_run(project)
     if os.path.isdir(os.path.join(current, "nodes")):
         return RunLayout(os.path.realpath(current))
+    runs = runs_of(project)
     if not runs:
         fix = "`attractor run` makes one"
         raise InputError("this project has no run yet", where=state_folder(project), fix=fix)
@@ -91,8 +86,8 @@ def whole_run(run: str | None, start: str) -> RunLayout:
     return layout
 
 
-def run_called(name: str, start: str) -> RunLayout | None:
-    """Return the run of a whole pipeline with this name or folder; None if there is none."""
+def run_called(name: str | None, start: str) -> RunLayout | None:
+    """Return the run of a whole pipeline that is meant; None if there is none."""
     try:
         return whole_run(name, start)
     except InputError:
@@ -113,13 +108,32 @@ def rehearsed_project(run_id: str, environ: Mapping[str, str]) -> str:
     return os.path.join(rehearsals(environ), escape(run_id), "project")
 
 
-def _rehearsed(run: str, start: str) -> RunLayout | None:
-    """Return the run of this name that has a project of its own; the project above comes first."""
+def _called(run: str, start: str) -> RunLayout:
+    """Return the run of this name: of the project above, or one that was rehearsed without it."""
+    runs: list[str] = []
+    where, fix = start, "none is here; `attractor runs` lists those that were rehearsed"
     with contextlib.suppress(InputError):
-        if run in runs_of(project_above(start)):
-            return None
-    layout = run_layout(rehearsed_project(run, os.environ), run)
-    return RunLayout(os.path.realpath(layout.root)) if os.path.isfile(layout.key) else None
+        project = project_above(start)
+        where, runs = state_folder(project), runs_of(project)
+        if run in runs:
+            return RunLayout(os.path.realpath(run_layout(project, run).root))
+    if (rehearsed := _rehearsed(run)) is not None:
+        return rehearsed
+    if runs:
+        fix = f"the runs are {_named(runs)}; `attractor runs` also lists what was rehearsed"
+    raise InputError(f"there is no run {run!r:.80}", where=where, fix=fix)
+
+
+def _rehearsed(run: str) -> RunLayout | None:
+    folder = rehearsals(os.environ)
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    # Its own comes first; a run may also have been begun in the project of another rehearsal.
+    others = (os.path.join(folder, each, "project") for each in names)
+    for project in (rehearsed_project(run, os.environ), *others):
+        layout = run_layout(project, run)
+        if os.path.isfile(layout.key):
+            return RunLayout(os.path.realpath(layout.root))
+    return None
 
 
 def project_above(start: str) -> str:

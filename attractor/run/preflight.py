@@ -73,6 +73,7 @@ class Plan:
     branches: tuple[str, ...] = ()
     """Those that will be made."""
     agents: frozenset[str] = frozenset({"claude"})
+    """What carries nodes out, and what is asked to judge."""
     sandbox: str = "auto"
     rehearsed: bool = False
     claude: str = ""
@@ -185,7 +186,9 @@ def _claude(plan: Plan) -> Iterator[Finding]:
     program = plan.claude or on_path or tools.find_claude()
     if program is None:
         fix = "install Claude Code, or install Attractor with its extra: attractor[sdk]"
-        yield Finding("claude is not installed, and no agent can run without it", "claude", fix)
+        yield Finding(
+            "claude is not installed, and no agent can work or judge without it", "claude", fix
+        )
         return
     yield from _program(tools.CLAUDE_OLDEST, "claude", program, "--version")
 

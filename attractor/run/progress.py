@@ -118,6 +118,8 @@ class View:
     waiting: bool = False
     """Nothing moves until a person answers."""
     stopping: bool = False
+    rehearsed: bool = False
+    """The model is scripted, so that the cost is what its tokens would have cost."""
     ended: Mapping[str, Any] | None = field(default=None)
 
     @property
@@ -161,6 +163,7 @@ def view(story: Story, graph: Graph, live: Mapping[str, Live], now_ns: int) -> V
         cards=tuple(_card(each, run_id) for each in story.open_decisions()),
         waiting=waits_for_person(story, graph),
         stopping=story.stopping is not None,
+        rehearsed=story.request.get("rehearsed") is True,
         ended=story.ended,
     )
 

@@ -21,8 +21,10 @@ from typing import Any, Final
 from attractor.pipeline.graph import Graph, Node
 from attractor.run.layout import RunLayout
 from attractor.run.node_story import Attempt, NodeStory
+from attractor.run.progress import waits_for_person
+from attractor.run.roles import role
 from attractor.run.states import NodeState
-from attractor.run.story import Decision, Story
+from attractor.run.story import BEGAN_AGAIN, Decision, Story
 from signals import atomic
 from signals.atomic import fsync_folder, storage_errors
 
@@ -30,6 +32,8 @@ SCHEMA_VERSION: Final = 1
 VALIDATED: Final = "validated"
 RUNNING: Final = "running"
 """The result of a run that has not ended."""
+WAITING: Final = "waiting"
+"""The same, where nothing moves until a person decides."""
 _MOST_TEXT: Final = 1_000
 _MOST_NOTES: Final = 100
 _COUNTS: Final = (
@@ -50,15 +54,16 @@ _WALLS: Final = ("policy", "", "sandbox-exec", "bwrap")
 def final(story: Story, graph: Graph, now: float) -> dict[str, Any]:
     """Return how the run went, or goes; `now` is in seconds since 1970."""
     asked, ended = story.request, story.ended or {}
+    going = WAITING if waits_for_person(story, graph) else RUNNING
     began = seconds_of(story.began_at)
     until = seconds_of(story.ended_at) or now
-    nodes = [_node(story, each, graph.handler(each), until) for each in graph.nodes.values()]
+    nodes = [_node(story, graph, each, until) for each in graph.nodes.values()]
     project, base = str(asked.get("project", "")), str(asked.get("base_commit", ""))
     return {
         "schema_version": SCHEMA_VERSION,
         "run_id": str(asked.get("run_id", "")),
         "run_root": str(asked.get("run_root", "")),
-        "result": str(ended.get("result", RUNNING)),
+        "result": str(ended.get("result", going)),
         "exit": ended.get("exit"),
         "reason": _text(ended.get("reason") or (story.stopping or {}).get("reason")),
         "pipeline": str(asked.get("pipeline", "")),
@@ -121,13 +126,14 @@ def _rubric(story: Story) -> dict[str, Any] | None:
     return {key: story.rubric[key] for key in ("by", "folder", "files")}
 
 
-def _node(story: Story, node: Node, handler: str, until: float) -> dict[str, Any]:
+def _node(story: Story, graph: Graph, node: Node, until: float) -> dict[str, Any]:
     found = story.nodes.get(node.id) or NodeStory()
     attempts = [_attempt(story, str(node.id), each, until) for each in found.attempts]
     return {
         "id": str(node.id),
         "label": _text(node.attrs.get("label")),
-        "handler": handler,
+        "handler": graph.handler(node),
+        "role": role(graph, node).value,
         "state": story.state(node.id).value,
         "attempts": attempts,
         "verdicts": [_verdict(each) for each in found.verdicts],
@@ -218,6 +224,7 @@ def _totals(story: Story, nodes: list[dict[str, Any]]) -> dict[str, Any]:
         "stuck": sum(each["stuck"] for each in attempts),
         "cooldowns": sum(each["cooldowns"] for each in attempts),
         "cooldown_seconds": round(sum(each["cooldown_seconds"] for each in attempts), 3),
+        "began_again": sum(what.startswith(BEGAN_AGAIN) for _, what in story.notes),
         "resumed": story.resumed,
         "tokens": story.tokens,
         **{key: int(story.used(key)) for key in _COUNTS},

@@ -12,7 +12,10 @@ from typing import Any, Final
 
 from attractor.run.progress import count
 from attractor.run.prose import Markdown, Plain, Style
+from attractor.run.roles import Role
+from attractor.run.story import BEGAN_AGAIN
 
+_WORK, _TOOL = Role.WORK.value, Role.TOOL.value
 _MOST_LABEL: Final = 60
 _MOST_LISTED: Final = 50
 _SHORT: Final = 10
@@ -24,7 +27,9 @@ _HEADLINES: Final = {
     "stopped": "The run was stopped",
     "budget": "The run was stopped by its budget",
     "running": "The run has not ended",
+    "waiting": "Nothing moves until a person decides",
 }
+_GOES_ON: Final = frozenset({"running", "waiting"})
 _WALLS: Final = {
     "": "not known: no session was started",
     "policy": "policy: rules and hooks were the only wall between the sessions and the rubric",
@@ -82,7 +87,7 @@ def _next(document: Document, style: Style) -> Iterator[str]:
     yield from style.heading("What to do next", 2)
     run, result = str(document["run_id"]), document["result"]
     for each in document["decisions"]:
-        if not each["option"] and result == "running":
+        if not each["option"] and result in _GOES_ON:
             yield f"{style.text(each['question'])} Answer it with one of its options:"
             yield ""
             options = each["options"] or ["TEXT"]
@@ -105,16 +110,27 @@ def _next(document: Document, style: Style) -> Iterator[str]:
 
 def _again(document: Document, style: Style) -> Iterator[str]:
     failed = [each for each in document["nodes"] if each["state"] == "failed"]
-    run, root = str(document["run_id"]), str(document["run_root"])
+    run = str(document["run_id"])
     for node in failed[:_MOST_LISTED]:
         yield f"- {style.code(node['id'])} has failed: {style.text(node['reason'] or 'no reason')}"
+        if output := _output(node):
+            yield f"  - What its command said: {style.code(output)}"
     if failed:
-        first = str(failed[0]["id"])
-        yield from ("", "See what its session did, give it another turn, and go on:", "")
-        yield from style.command(shlex.join(["attractor", "logs", first, "--run", run]))
-        dot = f"{root}/pipeline.dot"
-        yield from style.command(shlex.join(["attractor", "transition", dot, first, "pending"]))
-        yield from style.command(shlex.join(["attractor", "resume", run]))
+        yield ""
+    sessions = [each for each in failed if each["role"] == _WORK and each["attempts"]]
+    if sessions:
+        yield from ("See what its session did:", "")
+        words = ["attractor", "logs", str(sessions[0]["id"]), "--run", run]
+        yield from style.command(shlex.join(words))
+    yield from ("To give what has failed another turn, and go on:", "")
+    yield from style.command(shlex.join(["attractor", "resume", run]))
+
+
+def _output(node: Mapping[str, Any]) -> str:
+    """Return the file with what a node's command has said; nothing where it has none."""
+    if node["role"] != _TOOL or not node["attempts"]:
+        return ""
+    return f"{node['attempts'][-1]['evidence']}/output.log"
 
 
 def _story(document: Document, style: Style) -> Iterator[str]:
@@ -129,9 +145,12 @@ def _story(document: Document, style: Style) -> Iterator[str]:
         asked = [each for each in document["decisions"] if each["node"] == node["id"]]
         words = "; ".join(_of_node(node, asked, style))
         yield f"- {style.code(node['id'])}: {words}."
+    if again := document["totals"]["began_again"]:
+        yield f"- The Guardian was started again {_times(again)}, and went on from the journal."
     if resumed := document["totals"]["resumed"]:
-        yield f"- The Guardian was started again {_times(resumed)}, and went on from the journal."
-    for note in document["notes"][:_MOST_LISTED]:
+        yield f"- It was resumed by a person {_times(resumed)}."
+    notes = [each for each in document["notes"] if not each["what"].startswith(BEGAN_AGAIN)]
+    for note in notes[:_MOST_LISTED]:
         yield f"- {style.text(note['what'])}"
     yield ""
 
@@ -227,7 +246,8 @@ def _score(verdict: Mapping[str, Any]) -> str:
 
 def _nodes(document: Document, style: Style) -> Iterator[str]:
     yield from style.heading("Nodes", 2)
-    rows = [("Node", "State", "Attempts", "Scores", "Time", "Tokens", "Cost", "What it is")]
+    cost = "Would cost" if document["rehearsed"] else "Cost"
+    rows = [("Node", "State", "Attempts", "Scores", "Time", "Tokens", cost, "What it is")]
     for node in document["nodes"]:
         attempts = node["attempts"]
         rows.append(
@@ -275,7 +295,11 @@ def _totals(document: Document, style: Style) -> Iterator[str]:
         f"{count(totals[f'{each}_tokens'])} {each.replace('_', ' ')}" for each in kinds
     )
     yield f"- Tokens: {count(totals['tokens'])} ({split}); {totals['requests']} requests"
-    yield f"- Cost, as the agents estimate it: {_cost(totals['cost_usd'])}"
+    amount = _cost(totals["cost_usd"])
+    if document["rehearsed"]:
+        yield f"- Cost: none; the tokens of the scripted model would have cost {amount}"
+    else:
+        yield f"- Cost, as the agents estimate it: {amount}"
     length = f", {took(totals['cooldown_seconds'])} in all" if totals["cooldowns"] else ""
     yield f"- Cooldowns: {totals['cooldowns']}{length}"
     keys = ("retries", "crashes", "rejections", "violations")

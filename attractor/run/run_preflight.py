@@ -29,6 +29,7 @@ from attractor.run.roles import IMPOSSIBLE, Role, options, role
 
 NOBODY_LOOKED: Final = Facts()
 _REHEARSED_BYTES: Final = 64 * 1024 * 1024
+_ASKED: Final = "claude-headless"
 _REQUIRED: Final = "required"
 _OFF: Final = "off"
 
@@ -41,6 +42,7 @@ def plan_of_run(
     *,
     facts: Facts = NOBODY_LOOKED,
     more: Iterable[Finding] = (),
+    writes_rubric: bool = False,
 ) -> Plan:
     """Return what a run is about to start; `more` are mistakes that others have found.
 
@@ -60,7 +62,7 @@ def plan_of_run(
         project=request.project,
         base_commit=request.base_commit or "HEAD",
         branches=(integration_branch(request.run_id), *(each.branch for each in told)),
-        agents=frozenset(each.agent for each in told),
+        agents=frozenset(each.agent for each in told) | _asked(graph, writes_rubric=writes_rubric),
         sandbox=_sandbox(request, told),
         rehearsed=request.rehearsed,
         claude=request.claude or next((each.claude for each in told if each.claude), ""),
@@ -72,6 +74,12 @@ def plan_of_run(
 def agents_work(graph: Graph) -> list[Node]:
     """Return the nodes that an agent carries out, in the order of the source."""
     return [node for node in graph.nodes.values() if role(graph, node) is Role.WORK]
+
+
+def _asked(graph: Graph, *, writes_rubric: bool) -> frozenset[str]:
+    """Return what answers questions, without a session: judges, and who writes the rubric."""
+    judges = any(role(graph, node) in (Role.WORK, Role.JUDGE) for node in graph.nodes.values())
+    return frozenset({_ASKED} if judges or writes_rubric else ())
 
 
 def _linted(document: Document, graph: Graph, facts: Facts) -> Iterator[Finding]:

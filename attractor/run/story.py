@@ -38,6 +38,8 @@ COUNTED: Final = (
 
 HAND_BACK: Final = "hand back"
 """The rung on which a Runner has done what it can."""
+BEGAN_AGAIN: Final = "the Guardian began again"
+"""What a Guardian notes first, with more, that goes on where another was ended."""
 WITHDRAWN: Final = "withdrawn"
 """Stands for the answer to a question that nobody need answer any more."""
 

@@ -81,6 +81,13 @@ class Tail:
         self._fd, self._at, self._sum = -1, 0, _START
 
 
+def length(path: str) -> int:
+    """Return the number of the journal's last entry; 0 for none."""
+    with Tail(path) as tail:
+        entries = tail.new().entries
+    return entries[-1].seq if entries else 0
+
+
 def ended_with(path: str) -> str:
     """Return the result of this journal's run; empty if it has not ended, or was resumed since."""
     result = ""

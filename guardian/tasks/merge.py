@@ -19,7 +19,7 @@ from attractor.errors import ToolError
 from attractor.git import MOST_BYTES, Git, repository
 from attractor.run.layout import RunLayout, escape
 from guardian import trees
-from guardian.checking import CHECK_SECONDS, commands, run_checks
+from guardian.checking import CHECK_SECONDS, known, missed, run_checks
 from signals.clock import Clock
 
 _OF_A_MERGE: Final = 2
@@ -55,7 +55,7 @@ def run(spec: Mapping[str, Any], clock: Clock) -> dict[str, Any]:
     with trees.opened(project.work_tree, folder, start, clock) as tree:
         made, answer = _merged(tree.git, spec, start, commit)
         if made:
-            answer = _tested(spec, tree.path, start, clock)
+            answer = _tested(spec, tree.path, start, made, clock)
         # Whatever the checks have done there, it is this commit that was tested.
         return answer or _moved(project, spec, start, made)
 
@@ -150,10 +150,21 @@ def _conflict(spec: Mapping[str, Any], start: str, files: list[str]) -> dict[str
     return {"status": "conflict", "commit": start, "feedback": feedback, "files": files}
 
 
-def _tested(spec: Mapping[str, Any], tree: str, start: str, clock: Clock) -> dict[str, Any] | None:
+def _tested(
+    spec: Mapping[str, Any], tree: str, start: str, made: str, clock: Clock
+) -> dict[str, Any] | None:
     """Return what the checks say against the merge; nothing when they are green."""
     seconds = float(spec.get("timeout") or CHECK_SECONDS)
-    said = run_checks(spec, tree, commands(spec, tree), seconds, clock)
+    # Compared with what is integrated, wherever the task believes that this stands.
+    found = known({**spec, "base": start}, tree, made)
+    if found.gone:
+        feedback = (
+            "Your work was accepted, but merged with what other nodes have done meanwhile "
+            f"{missed(found)}.\nMerge the integrated work into your branch (git merge {start}),"
+            " bring the tests back, and commit."
+        )
+        return {"status": "red", "commit": start, "feedback": feedback}
+    said = run_checks(spec, tree, found.checks, seconds, clock)
     if said["status"] == "green":
         return None
     if said["status"] == "error":

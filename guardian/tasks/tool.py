@@ -2,9 +2,9 @@
 
 The command stands in the person's own pipeline, so it runs as if the person had typed it: with the
 whole environment, the login, the network, and no fence. It finds a clean tree at the commit that it
-was given, and what it commits there is the node's work; what it leaves uncommitted stays in the
-tree. Killed at any moment, the command has died with us, and starts again in a new tree: what it
-does outside of that, it may do twice.
+was given, and what it commits there is the node's work, which gets a ref of its own; what it leaves
+uncommitted stays in the tree. Killed at any moment, the command has died with us, and starts again
+in a new tree: what it does outside of that, it may do twice.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 from collections.abc import Mapping
 from typing import IO, Any, Final, final
 
+from attractor.run.branch import kept_ref
 from attractor.run.layout import RunLayout, escape
 from attractor.spawn import run_leashed_shell
 from guardian import trees
@@ -49,6 +50,7 @@ def run(spec: Mapping[str, Any], clock: Clock) -> dict[str, Any]:
 
 
 def _run(spec: Mapping[str, Any], tree: Tree, place: str, log: str, clock: Clock) -> dict[str, Any]:
+    head = tree.git.commit("HEAD")
     began = clock.monotonic()
     timeout = float(spec.get("timeout") or SECONDS)
     with storage_errors("write", log), open(log, "wb", buffering=0) as file:
@@ -65,10 +67,19 @@ def _run(spec: Mapping[str, Any], tree: Tree, place: str, log: str, clock: Clock
         "exit": ran.status,
         "tail": ran.tail if ran.status is not None else (ran.tail + late).lstrip(),
         "seconds": round(clock.monotonic() - began, 3),
-        "commit": tree.git.commit("HEAD"),
+        "commit": _committed(spec, tree, head),
         "tree": tree.path,
         "log": log,
     }
+
+
+def _committed(spec: Mapping[str, Any], tree: Tree, head: str) -> str:
+    """Return where HEAD stands; what is new there gets a name, so that `git gc` leaves it alone."""
+    commit = tree.git.commit("HEAD")
+    if commit and commit != head:
+        ref = kept_ref(spec["request"]["run_id"], spec["node"], int(spec["attempt"]))
+        tree.git.ask("update-ref", "-m", f"attractor: tool {spec['node']}", ref, commit)
+    return commit
 
 
 def _environment(spec: Mapping[str, Any]) -> dict[str, str]:

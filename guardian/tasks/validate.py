@@ -2,8 +2,9 @@
 
 What costs least comes first: red checks need no judge. Where the checks alone decide, as at a gate
 of the kind `unit`, nobody is asked, and without any check there is no verdict. Checks and judges
-each have a clean checkout of their own, so that no check can dress up what is judged. What is told
-downwards comes from `guardian.feedback` alone, and only where the work failed.
+each have a clean checkout of their own, so that no check can dress up what is judged. A check that
+the base had and the commit has no more is red, unless the node says which checks count. What is
+told downwards comes from `guardian.feedback` alone, and only where the work failed.
 
 It begins anew whenever it is started: nothing of a killed one counts, and nothing of it is left.
 """
@@ -17,9 +18,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, final
 
 from attractor.run.layout import RunLayout, escape
-from guardian import asking, checking, criteria, evidence, feedback, judging, trees
+from guardian import asking, before, checking, criteria, evidence, feedback, judging, trees
 from guardian.criteria import Criteria, Unsealed
 from guardian.feedback import Problem
+from guardian.found_checks import Found
 from guardian.judge import Work
 from guardian.judging import Judged, judge_all
 from guardian.verdict import Outcome, Scored, Verdict, weigh
@@ -27,6 +29,8 @@ from signals.clock import Clock, iso
 
 _NONE_GIVEN: Final = "none given"
 _CHECKS: Final = "its checks are green"
+_BRING_BACK: Final = "Bring the tests back, or move them to where the same check finds them."
+_LESS: Final = "A check is gone."
 _MOST_TAIL: Final = 4_000
 _MOST_PROBLEM: Final = 500
 _MOST_NAME: Final = 200
@@ -80,10 +84,12 @@ def _found(spec: Mapping[str, Any], clock: Clock, parts: Parts) -> _Found:
 
     checks: Mapping[str, Any] = _unchecked()
     with clean() as tree:
-        there = checking.known(spec, tree)
+        there = checking.known(spec, tree, str(spec["commit"]))
         spec = {**spec, "checks": list(there.checks)}
-        if spec["checks"]:
+        if spec["checks"] and not there.gone:
             checks = parts.checks(spec, tree, spec["checks"], float(spec["timeout"]), clock)
+    if there.gone:
+        return _gone(there, known)
     checks = {**checks, "ran": spec["checks"], "notes": list(there.notes)}
     if checks["status"] == "red":
         return _red(checks, known)
@@ -115,6 +121,14 @@ def _red(checks: Mapping[str, Any], known: Criteria) -> _Found:
     command, tail = str(checks.get("command", "")), _tail(checks)
     told = feedback.of_checks(command, how, tail, known.guard)
     return _Found(Verdict(Outcome.FAILED, why=f"the check {command} {how}"), checks, told)
+
+
+def _gone(there: Found, known: Criteria) -> _Found:
+    """Return the verdict on work that has rid itself of a check."""
+    why = checking.missed(there)
+    checks = {**_unchecked(), "status": "red", "command": there.gone[0], "tail": why}
+    told = known.guard.kept([f"{why[:1].upper()}{why[1:]}.", _BRING_BACK])
+    return _Found(Verdict(Outcome.FAILED, why=why), checks, "\n".join(told) or _LESS)
 
 
 def _weighed(
@@ -155,7 +169,8 @@ def _work(spec: Mapping[str, Any], checks: Mapping[str, Any]) -> Work:
     # By this line a rehearsal's script knows which verdict is asked for.
     title = f"Validation {spec.get('number', 1)} of node {spec['node']}"
     gate = bool(spec["gate"])
-    return Work(str(spec["label"]), str(spec["prompt"]), results, gate, title)
+    changes = before.told(spec, str(spec["commit"]))
+    return Work(str(spec["label"]), str(spec["prompt"]), results, gate, title, changes)
 
 
 def _tail(checks: Mapping[str, Any]) -> str:

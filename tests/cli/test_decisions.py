@@ -86,3 +86,10 @@ def test_the_words_of_agents_cannot_steer_the_terminal(cli: Cli, night_run: Nigh
     lines = cli("decisions").out.splitlines()
     assert "d2  jwt: \\u001b[2J\\nattractor answer d1 reject" in lines
     assert "    | \\u009bb" in lines
+
+
+def test_the_run_may_be_named_as_for_an_answer(cli: Cli, night_run: Night) -> None:
+    night_run("DecisionAnswered")
+    assert cli("decisions", "--run", "auth-1").out == cli("decisions", "auth-1").out
+    assert cli("decisions", "--run", "other").status == 1
+    assert "named twice" in cli("decisions", "auth-1", "--run", "auth-1").err

@@ -46,6 +46,24 @@ def test_a_run_that_was_stopped_goes_on(waiting: Any) -> None:
     assert (asked.resumes, asked.auto_approve) == (1, True)
 
 
+def test_of_what_was_one_line_is_told_and_then_only_news(waiting: Any) -> None:
+    name = waiting.names()[0]
+    said = waiting.attractor("resume", name).out.splitlines()
+    assert said[0] == "so far  1 pending, 1 active, 1 validated"
+    assert "the run begins" not in "".join(said)
+    assert waiting.attractor("stop", name, "--reason", "lunch").status == 0
+    said = waiting.attractor("resume", "--auto-approve").out.splitlines()
+    assert said[0].startswith("so far  ")
+    assert said[0].endswith("; it had ended stopped: lunch")
+    assert "the run goes on" in said[1] or "the run goes on" in said[2]
+    assert "the run begins" not in "".join(said)
+
+
+def test_scripts_are_told_everything(waiting: Any) -> None:
+    said = waiting.attractor("resume", "--json").out.splitlines()
+    assert json.loads(said[0])["event"] in ("PipelineOpened", "RunStarted")
+
+
 def test_the_current_run_is_meant_where_none_is_named(waiting: Any) -> None:
     assert waiting.attractor("resume").status == 3
     assert waiting.attractor("run", "--resume").status == 3

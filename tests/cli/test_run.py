@@ -121,6 +121,7 @@ def test_what_is_not_committed_forbids_a_run_unless_allowed(ground: Any) -> None
         (("p.dot", "--budget-usd", "0"), 2, "--budget-usd"),
         (("p.dot", "--budget-usd", "nan"), 2, "is no amount"),
         (("p.dot", "--budget-usd", "inf"), 2, "is no amount"),
+        (("p.dot", "--budget-tokens", 10**12), 2, "--budget-tokens"),
         (("p.dot", "--rehearse", "--fault", "explode@t"), 1, "there is no fault"),
         (("p.dot", "--resume"), 2, "leave it out"),
         (("p.dot", "--prd", "nowhere.md"), 1, "no such document"),
@@ -155,6 +156,9 @@ def test_a_rehearsal_without_a_project_works_in_one_of_its_own(ground: Any) -> N
     (made,) = (ground.data / "attractor" / "rehearsals").iterdir()
     assert (made / "project/.claude/attractor/runs" / made.name / "SUCCESS.md").is_file()
     assert ground.attractor("resume", made.name).status == 0
+    for verb in ("report", "status", "decisions"):
+        done = ground.attractor(verb, made.name)
+        assert (done.status, made.name in done.out or verb == "report") == (0, True), done.err
 
 
 def test_a_pipeline_behind_rehearse_is_the_pipeline(ground: Any) -> None:
@@ -168,11 +172,19 @@ def on_a_terminal(ground: Any, *words: str, until: str, then: int) -> tuple[int,
     argv = [sys.executable, "-I", "-m", "attractor", *words]
     env = ground.env | {"TERM": "xterm", "COLUMNS": "120", "LINES": "40"}
     child = subprocess.Popen(
-        argv, cwd=ground.project, env=env, stdin=its, stdout=its, stderr=its, start_new_session=True
+        argv,
+        cwd=ground.project,
+        env=env,
+        stdin=its,
+        stdout=its,
+        stderr=its,
+        start_new_session=True,
+        # Whoever runs the tests may ignore it, and that is inherited.
+        preexec_fn=lambda: posix_signals.signal(posix_signals.SIGINT, posix_signals.SIG_DFL),  # noqa: PLW1509  # pytest has no threads here
     )
     os.close(its)
     shown, typed = "", False
-    with child:
+    try:
         while True:
             try:
                 shown += os.read(ours, 65_536).decode("utf-8", "replace")
@@ -181,7 +193,11 @@ def on_a_terminal(ground: Any, *words: str, until: str, then: int) -> tuple[int,
             if until in shown and not typed:
                 typed = True
                 os.killpg(child.pid, then)
-    os.close(ours)
+        child.wait(30)
+    finally:
+        os.close(ours)
+        child.kill()
+        child.wait()
     return child.returncode, shown
 
 

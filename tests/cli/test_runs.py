@@ -86,6 +86,23 @@ def test_rehearsals_without_a_project_are_listed_from_anywhere(
     assert [each["run"] for each in cli("runs", "--json").json()["runs"]] == ["auth-1"]
 
 
+@pytest.mark.parametrize("folder", ["auth-1", "other-1"])
+def test_what_is_listed_is_found_by_its_name_from_anywhere(
+    cli: Cli, night_run: Night, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    night_run(project=tmp_path / f"data/attractor/rehearsals/{folder}/project")
+    (tmp_path / "elsewhere/.claude/attractor/runs").mkdir(parents=True)
+    for place in (tmp_path, tmp_path / "elsewhere"):
+        monkeypatch.chdir(place)
+        (row,) = cli("runs", "--json").json()["runs"]
+        for verb in ("report", "status", "decisions"):
+            said = cli(verb, row["run"], "--json")
+            assert said.status == 0, said.out
+        said = cli("report", "auth-2")
+        assert "there is no run 'auth-2'" in said.err
+        assert "`attractor runs`" in said.err
+
+
 def test_what_is_no_rehearsal_is_passed_over(cli: Cli, night_run: Night, tmp_path: Path) -> None:
     night_run()
     (tmp_path / "data/attractor/rehearsals/half").mkdir(parents=True)

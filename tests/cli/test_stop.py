@@ -161,3 +161,31 @@ def answers(socket: str) -> bool:
     return (
         subprocess.run(argv, env=env, capture_output=True, timeout=30, check=False).returncode == 0
     )
+
+
+@pytest.mark.parametrize("words", [(), ("--run", "auth-1")])
+def test_a_node_without_a_session_is_said_to_have_none(
+    cli: Cli, night_run: Any, words: tuple[str, ...]
+) -> None:
+    night_run("DecisionAnswered")
+    said = cli("stop", "ask", *words)
+    assert said.status == 1
+    assert "ask: it has no session: its handler is wait.human" in said.err
+    assert "attractor stop auth-1" in said.err
+    assert "no session was started for it yet" in cli("stop", "jwt", *words).err
+
+
+def test_what_is_neither_a_run_nor_a_node_is_said_to_be_neither(
+    cli: Cli, night_run: Any, made_run: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert made_run.node == "build it"
+    assert "there is no run and no node 'other'" in cli("stop", "other").err
+    assert "the nodes of this run are build it" in cli("stop", "other").err
+    monkeypatch.chdir(night_run(project=tmp_path / "another").project)
+    said = cli("stop", "other").err
+    assert "there is no run and no node 'other'" in said
+    assert "`attractor runs` lists the runs, `attractor status auth-1` the nodes" in said
+    assert "there is no node 'other' in this run" in cli("stop", "other", "--run", "auth-1").err
+    monkeypatch.chdir(tmp_path)
+    assert "there is no run and no node 'other'" in cli("stop", "other").err
+    assert "there is no run 'r9'" in cli("stop", "other", "--run", "r9").err

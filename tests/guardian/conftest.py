@@ -481,13 +481,16 @@ class Auditor:
             assert free, f"{name} is charged for our own crash"
             return
         limits = self.house.terms[name].limits
-        asked = [each for each in self.story.decisions.values() if each.node == name]
+        given_up = any(
+            (each.node, each.attempt, each.option) == (name, current.number, "give up")
+            for each in self.story.decisions.values()
+        )
         justified = (
             data.get("signal_id")  # its Runner said so
             or data.get("task")  # a judge, or a merge, said so
             or current.violations >= limits.max_violations
             or current.guided >= 2
-            or (asked and asked[-1].option == "give up")
+            or given_up
         )
         if self.story.stopping is not None:
             assert free or justified, f"{name} is charged for the end of the run"

@@ -4,6 +4,7 @@ Each line is `what happens -> what follows`, in this language:
 
     begin | kill | resume | wait SECONDS | clock HOURS | stop | gone NODE (its Runner died)
     NODE TYPE key=value ...        its Runner says so; `NODE/ATTEMPT TYPE` of another attempt
+    commit tool NODE COMMIT    a command has committed something
     rubric | end KIND NODE ANSWER | none KIND NODE | limit KIND NODE SECONDS    a task ended
     answer DECISION OPTION NOTE    a person did; several things at once stand with `+` between
 
@@ -151,6 +152,9 @@ class History:
             "answer": {"answer": answer},
         }[kind]
         self.house.finish(name, said)
+
+    def do_commit(self, kind: str, node: str, commit: str) -> None:
+        self.house.finish(self.task(kind, node), {"exit": 0, "tail": "", "commit": commit})
 
     def do_none(self, kind: str, node: str) -> None:
         self.house.finish(self.task(kind, node), None)
@@ -414,6 +418,26 @@ HISTORIES: dict[str, tuple[str, dict[str, Any], str]] = {
         rubric -> sealed; t dispatched 1; +tool t
         end tool t never -> t failed for good; ended failed 1; !ESCALATION""",
     ),
+    "a command whose commit does not merge runs again on what was merged meanwhile": (
+        TOOL, {"max_attempts": 3}, """
+        begin -> +rubric
+        rubric -> sealed; t dispatched 1; +tool t
+        commit tool t c1 -> -tool t; +merge t
+        end merge t conflict -> t failed; t dispatched 2; +tool t
+        commit tool t c2 -> -tool t; +merge t
+        end merge t red -> t failed; t dispatched 3; +tool t
+        commit tool t c3 -> -tool t; +merge t
+        end merge t merged -> t gate_passed; ended validated 0; !PIPELINE_COMPLETE""",
+    ),
+    "a command whose commits never merge fails for good when its attempts are used up": (
+        TOOL, {"max_attempts": 2}, """
+        begin -> +rubric
+        rubric -> sealed; t dispatched 1; +tool t
+        commit tool t c1 -> -tool t; +merge t
+        end merge t conflict -> t failed; t dispatched 2; +tool t
+        commit tool t c2 -> -tool t; +merge t
+        end merge t conflict -> t failed for good; ended failed 1; !ESCALATION""",
+    ),
     "a run whose budget is used ends its sessions, and can go on with more": (
         ONE, {"budget_tokens": 100}, f"""{BEGIN}
         w ORCHESTRATOR_CRASHED tokens=99 -> heard ORCHESTRATOR_CRASHED
@@ -531,6 +555,59 @@ def test_a_note_of_a_person_is_the_feedback_of_the_next_attempt(house: type[Any]
     assert attempt.number == 2
     assert "too long" in attempt.feedback
     assert attempt.base == "m-w"
+
+
+BESIDE = (
+    'start [shape=Mdiamond]; t [handler="tool", command="make"]; w [shape=box];'
+    "finish [shape=Msquare]; start -> t -> finish; start -> w -> finish;"
+)
+
+
+def test_a_command_runs_again_on_the_new_head_and_is_told_of_in_its_own_words(
+    house: type[Any],
+) -> None:
+    history = started(house, BESIDE)
+    for what in (
+        "commit tool t c1", "w NEEDS_REVIEW commit_hash=c2", "end validate w passed",
+    ):  # fmt: skip
+        history.happens(what)
+    said = {"status": "conflict", "feedback": "Merge it into your branch", "files": ["a b", "c"]}
+    history.house.finish(history.task("merge", "t"), said)
+    history.happens("wait 0")
+    story = history.house.story()
+    first, second = story.node("t").attempts
+    assert first.how == "failed: what it committed conflicts with 'a b', 'c'"
+    assert second.commit == ""
+    assert story.node("t").feedback == ""
+
+
+def test_the_attempt_after_a_merge_of_others_starts_where_that_stands(house: type[Any]) -> None:
+    history = started(house, BESIDE)
+    for what in (
+        "w NEEDS_REVIEW commit_hash=c2", "end validate w passed", "commit tool t c1",
+        "end merge w merged",
+    ):  # fmt: skip
+        history.happens(what)
+    said = {"status": "red", "feedback": "mend it", "checks": {"command": "make test"}}
+    history.house.finish(history.task("merge", "t"), said)
+    history.happens("wait 0")
+    attempt = history.house.story().node("t").attempts[0]
+    assert attempt.how.endswith("the checks are red: make test")
+    assert history.house.tasks[history.task("tool", "t")].spec["head"] == "m-w"
+
+
+def test_a_person_is_told_why_there_was_no_verdict(house: type[Any]) -> None:
+    history = started(house)
+    history.happens("w NEEDS_REVIEW commit_hash=c1")
+    for _ in range(3):
+        why = "the judge is not\nlogged in" + "!" * 300
+        history.house.finish(history.task("validate", "w"), {"error": why})
+        history.happens("wait 20")
+        history.happens("wait 20")
+    (asked,) = history.house.story().open_decisions()
+    lead = "judging of w gave no result 3 times: "
+    assert asked.question == f"{lead}the judge is not logged in{'!' * 300}"[: len(lead) + 200]
+    assert asked.context == why
 
 
 def test_the_next_attempt_knows_what_was_wrong_with_the_one_before(house: type[Any]) -> None:

@@ -203,6 +203,16 @@ def test_checks_that_could_not_be_run_are_an_error_and_the_branch_stays(work: Wo
     assert work.head == ""
 
 
+def test_a_merge_that_ends_a_check_of_what_is_integrated_is_red(work: Work) -> None:
+    base = work.commit("tested", {"Makefile": "test:\n\ttrue\n", "a.txt": "a\n"}, "")
+    commit = work.commit("untested", {"Makefile": "all:\n\ttrue\n", "a.txt": "a\n"}, base)
+    answer = work.merge(commit, base_commit=base)
+    assert (answer["status"], work.head) == ("red", "")
+    assert "the check `make test` was there before" in answer["feedback"]
+    assert f"git merge {base}" in answer["feedback"]
+    assert work.merge(commit, base_commit=base, checks=["true"])["status"] == "merged"
+
+
 def test_a_check_that_commits_in_the_tree_changes_nothing_of_what_is_merged(work: Work) -> None:
     commit = work.commit("work", {"new.txt": "new\n"}, work.base)
     check = "git -c user.name=x -c user.email=x commit --allow-empty -qm sneaked; echo y > z"

@@ -97,8 +97,26 @@ def test_what_it_commits_is_the_nodes_work_and_moves_no_branch(run: Tool) -> Non
     assert answer["exit"] == 0, answer
     said = git("log", "-1", "--format=%s %P", answer["commit"], cwd=run.project)
     assert said == f"packed {run.head}"
-    assert git("for-each-ref", "--format=%(refname)", cwd=run.project) == "refs/heads/main"
+    names = git("for-each-ref", "--format=%(refname)", cwd=run.project).split()
+    assert [each for each in names if not each.startswith("refs/attractor/")] == ["refs/heads/main"]
     assert git("rev-parse", "HEAD", cwd=run.project) == run.head
+
+
+def test_what_it_commits_survives_a_collection_of_garbage(run: Tool) -> None:
+    commit = "echo x > $ATTRACTOR_ATTEMPT && git add . && git commit -qm packed"
+    first = run(commit, node="pack.lock")["commit"]
+    second = run(commit, node="pack.lock", attempt=2)["commit"]
+    run("true", node="pack.lock", attempt=3)
+    git("gc", "-q", "--prune=now", cwd=run.project)
+    kept = git(
+        "for-each-ref", "--format=%(refname) %(objectname)", "refs/attractor", cwd=run.project
+    )
+    assert kept.splitlines() == [
+        f"refs/attractor/r/pack%2elock/1 {first}",
+        f"refs/attractor/r/pack%2elock/2 {second}",
+    ]
+    for each in (first, second):
+        assert git("cat-file", "-t", each, cwd=run.project) == "commit"
 
 
 def test_it_has_the_persons_environment_and_is_told_who_it_is(

@@ -235,6 +235,62 @@ def test_a_check_that_was_left_out_is_in_the_evidence(
     assert made.report()["checks"]["notes"] == [*found.notes]
 
 
+def changed(made: Made, files: Mapping[str, str | None]) -> str:
+    """Commit some files, and return the commit."""
+    for name, text in files.items():
+        path = made.project / name
+        if text is None:
+            path.unlink()
+        else:
+            path.write_text(text)
+    identity = ("-c", "user.name=P", "-c", "user.email=p@example.org")
+    for words in (("add", "-A"), (*identity, "commit", "-q", "-m", "more")):
+        subprocess.run(["git", *words], cwd=made.project, check=True, timeout=30)
+    said = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=made.project, timeout=30)
+    return said.decode().strip()
+
+
+@pytest.mark.parametrize("judged", [True, False])
+def test_work_that_deletes_its_check_fails_and_nobody_is_asked(made: Made, judged: bool) -> None:
+    base = changed(made, {"Makefile": "test:\n\ttrue\n"})
+    commit = changed(made, {"Makefile": "all:\n\ttrue\n"})
+    judges = Judges([said(1.0)])
+    answer = made.run(judges, checks=[], base=base, commit=commit, judged=judged)
+    assert (answer["outcome"], answer["score"], answer["checks"]["status"]) == (
+        "failed",
+        None,
+        "red",
+    )
+    assert (
+        "The check `make test` was there before, and the tests that it ran are gone."
+        in (answer["feedback"])
+    )
+    assert (judges.asked, made.checked) == ([], [])
+    assert made.report()["checks"]["command"] == "make test"
+
+
+def test_the_checks_that_a_node_says_count_also_where_others_are_gone(made: Made) -> None:
+    base = changed(made, {"Makefile": "test:\n\ttrue\n"})
+    commit = changed(made, {"Makefile": None})
+    judges = Judges([said(1.0)])
+    assert made.run(judges, checks=["true"], base=base, commit=commit)["outcome"] == "passed"
+
+
+def test_a_judge_is_told_which_tests_were_deleted_as_data(made: Made) -> None:
+    base = changed(made, {"test_a.py": "a\n", "test_b.py": "b\n"})
+    commit = changed(made, {"test_a.py": None, "new.txt": "new\n"})
+    judges = Judges([said(1.0)])
+    assert made.run(judges, base=base, commit=commit)["outcome"] == "passed"
+    for each in judges.asked:
+        prompt = each["prompt"]
+        inside = prompt[prompt.index("<changes>") : prompt.index("</changes>")]
+        assert "Tests that are no longer there" in inside
+        assert inside.count("D test_a.py") == 2
+        assert "A new.txt" in inside
+        assert "deleted or weakened" in prompt
+        assert "test_b.py" not in prompt
+
+
 def test_what_a_check_writes_is_not_what_is_judged(made: Made) -> None:
     def dress_up(tree: str) -> Any:
         Path(tree, "hello.py").write_text("print('the best')\n")

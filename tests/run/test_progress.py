@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from attractor.cli.screen import total
 from attractor.pipeline.dot import parse
 from attractor.pipeline.graph import Graph, build
 from attractor.run.journal import Entry, Journal
@@ -155,6 +156,14 @@ def test_a_question_is_shown_with_the_command_that_answers_it(told: Told) -> Non
     assert (card.node, card.question, card.options) == ("gate", "Ship it?", ("approve", "reject"))
     told.add("DecisionAnswered", id="d1", option="approve", by="terminal")
     assert told.view().cards == ()
+
+
+def test_a_rehearsal_says_that_it_would_have_cost_something(told: Told) -> None:
+    told.begun("a")
+    told.add("SignalHeard", node="a", attempt=1, type="X", usage={"cost_usd": 0.5})
+    assert total(told.view()).endswith(", $0.50")
+    told.story.request["rehearsed"] = True
+    assert total(told.view()).endswith(", which would have cost $0.50")
 
 
 def all_but_the_gate(told: Told) -> None:

@@ -20,7 +20,7 @@ from attractor.run import report, report_text
 from attractor.run.journal import Entry
 from attractor.run.layout import RunLayout
 from attractor.run.prose import Markdown, Plain, in_line
-from attractor.run.story import read
+from attractor.run.story import BEGAN_AGAIN, read
 from signals import atomic
 
 PIPELINE = """
@@ -47,6 +47,11 @@ def graph() -> Graph:
 
 def night(until: str = "", *more: Said) -> dict[str, Any]:
     """The document after the night's entries up to the first that has these words, and more."""
+    entries = told(until, *more)
+    return report.final(read(entries), graph(), report.seconds_of(entries[-1].at) + 5)
+
+
+def told(until: str, *more: Said) -> list[Entry]:
     at, entries = BEGAN, []
     lines = [json.loads(line) for line in NIGHT]
     cut = next((n for n, line in enumerate(NIGHT) if until and until in line), len(NIGHT))
@@ -55,7 +60,7 @@ def night(until: str = "", *more: Said) -> dict[str, Any]:
         at += timedelta(seconds=each["after"])
         when = at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         entries.append(Entry(seq, when, each["event"], dict(each["data"]), "", ""))
-    return report.final(read(entries), graph(), at.timestamp() + 5)
+    return entries
 
 
 def moved(node: str, event: str, source: str, target: str, **more: Any) -> Said:
@@ -66,11 +71,12 @@ def ended(result: str, status: int, reason: str = "") -> Said:
     return ("RunEnded", {"result": result, "exit": status, "reason": reason, "head": ""})
 
 
-FAILED = night(
+FAILS: tuple[Any, ...] = (
     '"review_requested", "from": "active", "to": "impl_complete", "by": "guardian", "attempt": 2',
     moved("jwt", "failed", "active", "failed", attempt=2, reason="it was stuck", outcome="fail"),
     ended("failed", 1, "jwt: it was stuck"),
 )
+FAILED, FAILED_ENTRIES = night(*FAILS), told(*FAILS)
 
 
 def node(document: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -185,7 +191,7 @@ def test_a_decision_is_there_with_who_when_and_why() -> None:
 
 def test_a_run_that_goes_on_is_told_up_to_now() -> None:
     said = night("DecisionAnswered")
-    assert (said["result"], said["exit"], said["ended"]) == ("running", None, "")
+    assert (said["result"], said["exit"], said["ended"]) == ("waiting", None, "")
     assert node(said, "ask")["attempts"][0]["seconds"] == 5.0
     text = report_text.markdown(said)
     assert section(text, "What to do next")[:5] == [
@@ -195,6 +201,8 @@ def test_a_run_that_goes_on_is_told_up_to_now() -> None:
         "attractor answer d1 approve --run auth-1",
         "```",
     ]
+    assert "# Log in: waiting\n\nNothing moves until a person decides, after " in text
+    assert night("merge-5")["result"] == "running"
     assert "- `ask`: a person is asked, goes on after 5 s." in text
     assert "Answer it" not in report_text.markdown(night("RunEnded"))
 
@@ -217,9 +225,31 @@ def test_the_story_is_told_in_order() -> None:
             "judged 1.00, merged as `5555555555` after 32 s."
         ),
         "- `ask`: decided approve by terminal, passed after 1 min 0 s.",
-        "- The Guardian was started again once, and went on from the journal.",
+        "- It was resumed by a person once.",
         "- there is no bead AUTH-1",
     ]
+
+
+def test_guardians_that_were_started_again_are_counted_and_told_once() -> None:
+    again = [("Noted", {"what": f"{BEGAN_AGAIN}, as process {pid}"}) for pid in (7, 8, 9)]
+    said = night("RunEnded", *again)
+    assert (said["totals"]["began_again"], said["totals"]["resumed"]) == (3, 1)
+    lines = section(report_text.markdown(said), "What happened")
+    assert lines[-3:] == [
+        "- The Guardian was started again 3 times, and went on from the journal.",
+        "- It was resumed by a person once.",
+        "- there is no bead AUTH-1",
+    ]
+
+
+def test_what_a_rehearsal_would_have_cost_is_no_cost() -> None:
+    said = night()
+    text = report_text.markdown(said)
+    assert "- Cost: none; the tokens of the scripted model would have cost $2.90" in text
+    assert "| Would cost |" in text
+    real = report_text.markdown({**said, "rehearsed": False})
+    assert "- Cost, as the agents estimate it: $2.90" in real
+    assert "| Cost |" in real
 
 
 def test_work_that_does_not_merge_is_given_back_without_a_verdict() -> None:
@@ -260,15 +290,31 @@ def test_a_run_that_failed_says_why_and_what_to_do() -> None:
         "",
         "- `jwt` has failed: it was stuck",
         "",
-        "See what its session did, give it another turn, and go on:",
+        "See what its session did:",
         "",
         "```sh",
         "attractor logs jwt --run auth-1",
         "```",
         "",
+        "To give what has failed another turn, and go on:",
+        "",
         "```sh",
-        "attractor transition /project/.claude/attractor/runs/auth-1/pipeline.dot jwt pending",
+        "attractor resume auth-1",
         "```",
+    ]
+
+
+def test_of_a_command_that_failed_the_output_is_shown_and_no_session() -> None:
+    tool = PIPELINE.replace('jwt [shape=box, label="Tokens"]', 'jwt [handler="tool", command="x"]')
+    text = report_text.markdown(report.final(read(FAILED_ENTRIES), build(parse(tool)), 0.0))
+    assert section(text, "What to do next")[2:] == [
+        "- `jwt` has failed: it was stuck",
+        (
+            "  - What its command said: "
+            "`/project/.claude/attractor/runs/auth-1/evidence/jwt/2/output.log`"
+        ),
+        "",
+        "To give what has failed another turn, and go on:",
         "",
         "```sh",
         "attractor resume auth-1",

@@ -50,7 +50,8 @@ def test_a_good_pipeline_is_planned_without_a_word() -> None:
     plan = planned()
     assert plan.mistakes == ()
     assert plan.branches == ("attractor/r1/integration", "attractor/r1/a")
-    assert (plan.agents, plan.sandbox, plan.project) == (frozenset({"claude"}), "auto", "/p")
+    assert plan.agents == {"claude", "claude-headless"}
+    assert (plan.sandbox, plan.project) == ("auto", "/p")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_all_mistakes_are_found_at_once() -> None:
     ],
 )
 def test_the_strictest_wall_that_is_asked_for_must_be_there(
-    a: str, asked: dict[str, str], sandbox: str
+    a: str, asked: dict[str, Any], sandbox: str
 ) -> None:
     assert planned(a, **asked).sandbox == sandbox
 
@@ -107,6 +108,32 @@ def test_the_strictest_wall_that_is_asked_for_must_be_there(
 def test_a_command_line_counts_for_every_node() -> None:
     plan = planned(words=("agent=claude-headless",))
     assert plan.agents == {"claude-headless"}
+
+
+@pytest.mark.parametrize(
+    ("node", "writes_rubric", "agents"),
+    [
+        ('shape=hexagon, gate="technical"', False, {"claude-headless"}),
+        ('shape=hexagon, gate="e2e"', False, {"claude-headless"}),
+        ('shape=hexagon, gate="unit"', False, set()),
+        ('shape=hexagon, gate="business"', False, set()),
+        ('shape=hexagon, gate="unit"', True, {"claude-headless"}),
+        ('shape=box, agent="command", command="make"', False, {"command", "claude-headless"}),
+    ],
+)
+def test_what_is_judged_or_written_by_a_model_needs_the_model_without_a_terminal(
+    node: str, writes_rubric: bool, agents: set[str]
+) -> None:
+    text = f"digraph g {{ s [shape=Mdiamond]; n [{node}]; e [shape=Msquare]; s -> n -> e }}"
+    document = parse(text, "g.dot")
+    request = Request(
+        run_id="r1", project="/p", run_root="/p/r", pipeline="g.dot", base_commit="0" * 40
+    )
+    known = config.load(None, {})
+    graph = build(document)
+    assert (
+        plan_of_run(document, graph, request, known, writes_rubric=writes_rubric).agents == agents
+    )
 
 
 def test_a_pipeline_without_agents_needs_none() -> None:
