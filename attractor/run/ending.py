@@ -2,9 +2,10 @@
 
 `ask` puts the order into the Guardian's mailbox, where it survives everything; a keeper is started
 if none is alive, so that somebody reads it. `kill` ends every process of the run that is recorded
-and proved to be that one, and tells nothing to anybody: the journal stays as it is, no work is
-touched, and the run can be resumed. What was started and not recorded yet at that very moment is
-missed; a second `kill` finds it.
+and proved to be that one, or was told of the run on its command line, and tells nothing to anybody:
+the journal stays as it is, no work is touched, and the run can be resumed. Where command lines of
+others cannot be read (macOS), what was started at that very moment is missed; a second `kill` finds
+it.
 """
 
 from __future__ import annotations
@@ -21,14 +22,22 @@ from attractor.run.layout import RunLayout
 from attractor.run.locate import Found, nodes_of, read_object
 from attractor.run.request import Request
 from attractor.run.tail import ended_with
-from attractor.spawn import OwnProcess
+from attractor.spawn import OwnModule, OwnProcess
 from signals.clock import Clock
 from signals.mailbox import Mailbox
-from signals.owner import Liveness, Owner, liveness
+from signals.owner import Liveness, Owner, liveness, owner_of
 from signals.sign import read_key
 
 _GONE_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 1.0
+_ROUNDS: Final = 20
+_PROC: Final = "/proc"
+_OF_A_RUN: Final[frozenset[OwnModule]] = frozenset(
+    {
+        *("attractor.keeper", "attractor.rehearsal", "guardian", "guardian.task"),
+        *("runner", "runner.checks", "runner.judged", "attractor.agents"),
+    }
+)
 
 
 def ask(
@@ -68,6 +77,19 @@ def awaited(layout: RunLayout, started: OwnProcess | None, seconds: float, clock
 
 def kill(layout: RunLayout, clock: Clock) -> list[str]:
     """End every process of a run at once; returns what could not be ended."""
+    left = _recorded(layout, clock)
+    for _ in range(_ROUNDS):
+        # What was started a moment ago has no record yet, and starts others.
+        found = _unrecorded(layout.root)
+        if not found:
+            return left
+        for owner in found:
+            _ended(owner, clock)
+        left = _recorded(layout, clock)
+    return [*left, "what is started again and again"]
+
+
+def _recorded(layout: RunLayout, clock: Clock) -> list[str]:
     kept = read_object(layout.keeper)
     # Whoever would start another again comes before that other.
     above = [
@@ -87,6 +109,24 @@ def kill(layout: RunLayout, clock: Clock) -> list[str]:
     if not _ended(Owner.from_json(kept.get("attractor.rehearsal")), clock):
         left.append("the scripted model")
     return left
+
+
+def _unrecorded(root: str) -> list[Owner]:
+    """Return our own processes that were told of this run on their command line."""
+    names = filter(str.isdigit, os.listdir(_PROC)) if os.path.isdir(_PROC) else ()
+    found = [owner_of(int(name)) for name in names if _is_of(f"{_PROC}/{name}", root)]
+    return [each for each in found if each is not None]
+
+
+def _is_of(process: str, root: str) -> bool:
+    try:
+        with open(os.path.join(process, "cmdline"), "rb") as file:
+            words = [os.fsdecode(word) for word in file.read().split(b"\0")]
+    except OSError:
+        return False
+    if words[1:3] != ["-I", "-m"] or not _OF_A_RUN.intersection(words[3:4]):
+        return False
+    return any(each == root or each.startswith(f"{root}{os.sep}") for each in words[4:])
 
 
 def _tasks(layout: RunLayout) -> Iterator[tuple[str, Owner | None]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -315,3 +316,14 @@ def ground(tmp_path: Path, attractor: Callable[..., Any]) -> Iterator[Ground]:
     yield made
     for layout in made.layouts():
         assert ending.kill(layout, SystemClock()) == []
+        assert _told_of(layout.root) == []
+
+
+def _told_of(root: str) -> list[str]:
+    """Return the command lines in which a run is named."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if root.encode() in (words := path.read_bytes()):
+                found.append(words.decode(errors="replace"))
+    return found
