@@ -39,8 +39,11 @@ def path(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def installed(project: Path, attractor: Callable[..., Any]) -> Path:
-    """The project, after `attractor init`."""
+    """The project, after `attractor init`, and committed: new beads would hold a session, too."""
     assert attractor("init", cwd=project).status == 0
+    who = ("-c", "user.name=n", "-c", "user.email=n@localhost")
+    for words in (("add", "-A"), (*who, "commit", "-q", "-m", "Set up")):
+        subprocess.run(["git", "-C", str(project), *words], check=True, timeout=30)
     return project
 
 
