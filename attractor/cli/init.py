@@ -92,7 +92,7 @@ def _set_up(folder: str, place: _Place, *, trust: bool, as_json: bool) -> None:
         say(str(step))
     for note in notes:
         say(f"note: {note}")
-    say("next: read pipelines/first.dot, then `attractor lint pipelines/first.dot`")
+    say("next: commit this, read pipelines/first.dot, then `attractor lint pipelines/first.dot`")
 
 
 class _Did(NamedTuple):
