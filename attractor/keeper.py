@@ -22,6 +22,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Protocol, Self, final
 
+from attractor.process import pidfd
 from attractor.run import keeping, request
 from attractor.run.layout import RunLayout
 from attractor.run.locate import read_object
@@ -183,7 +184,9 @@ class Keeper:
             return False
         self._say(f"a Guardian is alive already (pid {owner.pid}), and waited for")
         with contextlib.ExitStack() as held:
-            fd = _opened(owner, held)
+            fd = pidfd(owner.pid)
+            if fd >= 0:
+                held.callback(os.close, fd)
             while liveness(owner) is not Liveness.DEAD:
                 wake.wait(fd)
                 if wake.stopped:
@@ -243,18 +246,6 @@ class _Wake:
         watched = [self._reader] if also is None or also < 0 else [self._reader, also]
         if self._reader in select.select(watched, [], [], _TICK_SECONDS if also == -1 else None)[0]:
             os.read(self._reader, 65_536)
-
-
-def _opened(owner: Owner, held: contextlib.ExitStack) -> int:
-    """Return a descriptor that becomes readable when this process ends; -1 without one."""
-    if not hasattr(os, "pidfd_open"):  # macOS
-        return -1
-    try:
-        fd = os.pidfd_open(owner.pid)
-    except OSError:
-        return -1
-    held.callback(os.close, fd)
-    return fd
 
 
 def _signal(owner: Owner, number: posix_signals.Signals) -> None:

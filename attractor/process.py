@@ -66,6 +66,12 @@ class Process:
             else:
                 os.kill(self.owner.pid, number)
 
+    def signal_group(self, number: int) -> None:
+        """Send a signal to it with its group, of which it is the leader."""
+        if self.owner is not None and self.alive is True:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.owner.pid, number)
+
     def end(self, program: int, grace_seconds: float) -> None:
         """Ask the program in it to end, so that it can write what it has; then kill it."""
         if program and self.alive:
@@ -106,7 +112,7 @@ def fenced_program(report: str) -> int:
 
 def _handle(owner: Owner) -> int:
     """Return what becomes readable when it ends; -1 where the slow listing has to find that."""
-    fd = _pidfd(owner.pid)
+    fd = pidfd(owner.pid)
     # Between our reading of the record and now the pid may have gone to somebody else.
     if fd >= 0 and owner_of(owner.pid) == owner:
         return fd
@@ -115,10 +121,11 @@ def _handle(owner: Owner) -> int:
     return _readable_at_once() if liveness(owner) is Liveness.DEAD else -1
 
 
-def _pidfd(pid: int) -> int:
+def pidfd(pid: int) -> int:
+    """Return a descriptor that becomes readable when a process ends; -1 where there is none."""
     try:
         return os.pidfd_open(pid)
-    except (AttributeError, OSError):
+    except (AttributeError, OSError):  # macOS has none; the slow listing finds its end
         return -1
 
 

@@ -12,22 +12,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal as posix_signals
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, final
 
 from attractor import spawn
+from attractor.child import RECORD, Child, end_recorded
 from attractor.process import Process
 from attractor.run.layout import RunLayout, escape
+from attractor.run.locate import read_object
 from attractor.run.plain import sweep
 from signals import atomic
 from signals.clock import Clock
 from signals.owner import Owner, owner_of
 
 _MOST_BYTES: Final = 16 * 1024 * 1024
-_MOST_RECORD: Final = 4096
 _GRACE_SECONDS: Final = 5.0
-_OWNER: Final = ".owner"
 
 
 class Result(NamedTuple):
@@ -35,12 +34,6 @@ class Result(NamedTuple):
 
     name: str
     said: Mapping[str, Any] | None
-
-
-class _Task(NamedTuple):
-    process: spawn.OwnProcess
-    deadline: float
-    fd: int
 
 
 @final
@@ -54,7 +47,7 @@ class Children:
         self._runners: dict[str, Process] = {}
         self._started: dict[str, spawn.OwnProcess] = {}
         self._ending: list[spawn.OwnProcess] = []
-        self._tasks: dict[str, _Task] = {}
+        self._tasks: dict[str, Child] = {}
         with atomic.storage_errors("make", layout.tasks):
             os.makedirs(layout.tasks, mode=0o700, exist_ok=True)
         self._sweep()
@@ -75,7 +68,8 @@ class Children:
         if process is None or process.alive is False:
             if process is not None:
                 process.close()
-            process = Process(_recorded(self._layout.runner_owner(node)))
+            recorded = read_object(self._layout.runner_owner(node))
+            process = Process(Owner.from_json(recorded))
             self._runners[node] = process
         return process.alive is not False
 
@@ -128,10 +122,8 @@ class Children:
             cwd="/",
             env=self._environ,
         )
-        if owner := owner_of(process.pid):
-            atomic.replace(self._path(name, _OWNER), json.dumps(owner.as_json()).encode())
         deadline = self._clock.monotonic() + seconds
-        self._tasks[name] = _Task(process, deadline, _pidfd(process.pid))
+        self._tasks[name] = Child.recorded(process, self._path(name, RECORD), deadline)
 
     def results(self) -> list[Result]:
         """Return what was answered by now; each is kept until `consume`."""
@@ -161,9 +153,9 @@ class Children:
         """End a task, with what it started."""
         task = self._tasks.pop(name, None)
         if task is not None:
-            _end(task)
+            task.end(_GRACE_SECONDS)
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._path(name, _OWNER))
+            os.unlink(self._path(name, RECORD))
 
     def end_all(self) -> None:
         """End every task; Runners are left alone."""
@@ -189,32 +181,9 @@ class Children:
     def _sweep(self) -> None:
         """End the tasks of a Guardian before us."""
         for entry in os.listdir(self._layout.tasks):
-            if not entry.endswith(_OWNER):
-                continue
-            path = os.path.join(self._layout.tasks, entry)
-            process = Process(_recorded(path))
-            for number in (posix_signals.SIGTERM, posix_signals.SIGKILL):
-                if process.owner is not None and process.alive is True:
-                    with contextlib.suppress(ProcessLookupError, PermissionError):
-                        os.killpg(process.owner.pid, number)
-                if process.wait(_GRACE_SECONDS):
-                    with contextlib.suppress(FileNotFoundError):
-                        os.unlink(path)
-                    break
-            process.close()
+            if entry.endswith(RECORD):
+                end_recorded(os.path.join(self._layout.tasks, entry), _GRACE_SECONDS)
         sweep(self._layout.tasks, lambda _: True)
-
-
-def _end(task: _Task) -> None:
-    if task.fd >= 0:
-        os.close(task.fd)
-    for number in (posix_signals.SIGTERM, posix_signals.SIGKILL):
-        if task.process.poll() is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(task.process.pid, number)
-        with contextlib.suppress(spawn.TimeoutExpired):
-            task.process.wait(_GRACE_SECONDS)
 
 
 def _read(path: str) -> Mapping[str, Any] | None:
@@ -225,18 +194,3 @@ def _read(path: str) -> Mapping[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return said if isinstance(said, dict) else None
-
-
-def _recorded(path: str) -> Owner | None:
-    try:
-        with open(path, "rb") as file:
-            return Owner.from_json(json.loads(file.read(_MOST_RECORD)))
-    except (OSError, ValueError, RecursionError):
-        return None
-
-
-def _pidfd(pid: int) -> int:
-    try:
-        return os.pidfd_open(pid)
-    except (AttributeError, OSError):  # elsewhere the slow listing finds its end
-        return -1

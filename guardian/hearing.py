@@ -119,10 +119,6 @@ def _stuck(core: Core, signal: Heard) -> None:
     _note(core, signal, rung=payload.get("rung"), orders=orders)
 
 
-def _crashed(core: Core, signal: Heard) -> None:
-    _note(core, signal)
-
-
 def _exited(core: Core, signal: Heard) -> None:
     state = core.story.state(signal.node)
     reason = str(signal.payload.get("reason") or "the Runner has ended")[:_MOST_TEXT]
@@ -184,7 +180,7 @@ RULES: Final[Mapping[str, Callable[[Core, Heard], None] | None]] = {
     "NEEDS_INPUT": _needs_input,
     "NEEDS_REVIEW": _needs_review,
     "NODE_COMPLETE": _note,  # news: what is done, the Guardian says
-    "ORCHESTRATOR_CRASHED": _crashed,
+    "ORCHESTRATOR_CRASHED": _note,
     "ORCHESTRATOR_STUCK": _stuck,
     "RUNNER_EXITED": _exited,
     "STOP_RUN": _stop,

@@ -13,23 +13,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal as posix_signals
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, final
 
 from attractor import spawn
-from attractor.process import Process
+from attractor.child import RECORD, Child, end_recorded
 from attractor.run.assignment import Assignment
 from signals import atomic
 from signals.clock import Clock
-from signals.owner import Owner, owner_of
 
 _MOST_BYTES: Final = 1024 * 1024
 _SLACK_SECONDS: Final = 30.0
 CHECK: Final = "check-"
 OPINION: Final = "opinion-"
-_OWNER: Final = ".owner"
-_MOST_RECORD: Final = 4096
 
 
 class Result(NamedTuple):
@@ -38,24 +34,6 @@ class Result(NamedTuple):
     name: str
     said: Mapping[str, Any] | None
     path: str
-
-
-class _Child(NamedTuple):
-    process: spawn.OwnProcess
-    deadline: float
-    fd: int  # readable when it has ended; -1 where there is no such thing
-
-    def end(self, grace_seconds: float) -> None:
-        """End it, with what it started; it has handlers that do so."""
-        if self.fd >= 0:
-            os.close(self.fd)
-        for number in (posix_signals.SIGTERM, posix_signals.SIGKILL):
-            if self.process.poll() is not None:
-                return
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, number)
-            with contextlib.suppress(spawn.TimeoutExpired):
-                self.process.wait(grace_seconds)
 
 
 @final
@@ -76,7 +54,7 @@ class Children:
         self._environment = environment
         self._clock = clock
         self.folder = assignment.layout.results(assignment.node_id)
-        self._running: dict[str, _Child] = {}
+        self._running: dict[str, Child] = {}
         self._sweep()
 
     def check(self, head: str) -> None:
@@ -111,10 +89,8 @@ class Children:
         process = spawn.start_own(
             module, path, *arguments, log=log, cwd=self.folder, env=self._environment
         )
-        if owner := owner_of(process.pid):
-            atomic.replace(self._record(name), json.dumps(owner.as_json()).encode())
         deadline = self._clock.monotonic() + seconds + _SLACK_SECONDS
-        self._running[name] = _Child(process, deadline, _pidfd(process.pid))
+        self._running[name] = Child.recorded(process, self._record(name), deadline)
 
     def results(self) -> list[Result]:
         """Return what is answered by now, each once."""
@@ -170,43 +146,15 @@ class Children:
     def _sweep(self) -> None:
         """End what a Runner before us started, and keep the record of what does not end."""
         entries = os.listdir(self.folder) if os.path.isdir(self.folder) else []
-        for name in (each.removesuffix(_OWNER) for each in entries if each.endswith(_OWNER)):
-            process = Process(_recorded(self._record(name)))
-            for number in (posix_signals.SIGTERM, posix_signals.SIGKILL):
-                _signal_group(process, number)
-                if process.wait(self._assignment.limits.kill_grace):
-                    self._forget(name)
-                    break
-            process.close()
+        for name in (each.removesuffix(RECORD) for each in entries if each.endswith(RECORD)):
+            end_recorded(self._record(name), self._assignment.limits.kill_grace)
 
     def _forget(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._record(name))
 
     def _record(self, name: str) -> str:
-        return os.path.join(self.folder, f"{name}{_OWNER}")
+        return os.path.join(self.folder, f"{name}{RECORD}")
 
     def _path(self, name: str) -> str:
         return os.path.join(self.folder, f"{name}.json")
-
-
-def _recorded(path: str) -> Owner | None:
-    try:
-        with open(path, "rb") as file:
-            return Owner.from_json(json.loads(file.read(_MOST_RECORD)))
-    except (OSError, ValueError, RecursionError):
-        return None
-
-
-def _signal_group(process: Process, number: int) -> None:
-    """Send a signal to a child of old, with its group, of which it is the leader."""
-    if process.owner is not None and process.alive is True:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.owner.pid, number)
-
-
-def _pidfd(pid: int) -> int:
-    try:
-        return os.pidfd_open(pid)
-    except (AttributeError, OSError):  # elsewhere the slow listing finds its end
-        return -1

@@ -15,7 +15,6 @@ from runner.facts import Promise
 
 _SECONDS: Final = 30.0
 _KEPT: Final = 0
-_MAY_STOP_NOT: Final = 2
 
 
 def promise(worktree: str, session_id: str) -> Promise:

@@ -9,7 +9,7 @@ passed is stale, not tomorrow's. No clock is read; a time without a zone is in t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:  # 1 MB, which only a Runner that meets a limit needs
@@ -82,8 +82,6 @@ _WEEKDAY: Final = re.compile(
     rf"(?P<weekday>{'|'.join(_DAYS)})[a-z]*,?\s+(?:at\s+)?{_CLOCK}{_ZONE}", re.IGNORECASE
 )
 _TIME: Final = re.compile(_CLOCK + r"(?!\d|\.\d)" + _ZONE, re.IGNORECASE)
-
-_Find = Callable[[str, float, "tzinfo | None"], "float | None"]
 
 
 def reset_at(text: str, now: float, zone: tzinfo | None = None) -> float | None:

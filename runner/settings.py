@@ -31,8 +31,6 @@ TOOLS: Final = (
     "Workflow",
 )
 """What no session may use."""
-# The token of a rehearsal is no secret.
-_MODEL: Final = ("ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_CUSTOM_HEADERS")
 _NETWORK: Final = ("WebFetch", "WebSearch")
 _OURS: Final = (
     "checkpoints",

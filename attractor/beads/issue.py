@@ -58,7 +58,6 @@ _TYPES_WORDS: Final = (
     " merge-request agent role convoy"
 )
 TYPES: Final = tuple(_TYPES_WORDS.split())
-PRIORITIES: Final = range(5)
 TITLE_BYTES: Final = 500
 
 # Go's encoder writes these escaped, so a real bd that rewrites the file changes nothing.

@@ -13,15 +13,16 @@ from typing import Any, Final, final
 
 import click
 
+from attractor.cli.mailboxes import put_away
 from attractor.cli.options import SECONDS
 from attractor.cli.output import dump, json_option, note, printable, say
-from attractor.errors import AttractorError, InputError, ProtocolError, StorageError
+from attractor.errors import AttractorError, InputError, ProtocolError
 from attractor.run.keeping import ensure_keeper
 from attractor.run.layout import RunLayout
 from attractor.run.locate import whole_run
 from attractor.run.recount import Recounted, recount, story_of
 from attractor.run.story import Decision
-from signals.clock import Clock, SystemClock
+from signals.clock import SystemClock
 from signals.mailbox import Mailbox
 from signals.sign import read_key
 
@@ -73,7 +74,7 @@ def answer(
     )
     signal_id, path = _send(mailbox, found, card, option, remark)
     started = ensure_keeper(found.layout, os.environ) is not None
-    recorded = _recorded(mailbox, os.path.basename(path), seconds)
+    recorded = put_away(mailbox, os.path.basename(path), seconds, reader="the Guardian")
     if recorded:
         _check_counted(found.layout, card, signal_id)
     said: dict[str, Any] = {"status": "ok", "run": found.run_id, "decision": card.id}
@@ -141,24 +142,6 @@ def _send(
         return signal.id, mailbox.send(signal)
     except ProtocolError as bad:
         raise InputError(bad.problem, where=card.id, fix=bad.fix) from bad
-
-
-def _recorded(mailbox: Mailbox, name: str, seconds: float) -> bool:
-    """Wait until the Guardian has put the signal away, which it does when all is durable."""
-    from signals.watch import Watch
-
-    clock: Clock = SystemClock()
-    deadline = clock.monotonic() + seconds
-    folders = [os.path.join(mailbox.folder, each) for each in ("processed", "quarantine")]
-    with Watch(folders) as watch:
-        while name not in mailbox.processed():
-            if why := mailbox.quarantined().get(name):
-                raise StorageError(f"the Guardian could not read it: {why}", where=folders[1])
-            left = deadline - clock.monotonic()
-            if left <= 0:
-                return False
-            watch.wait(left)
-    return True
 
 
 def _check_counted(layout: RunLayout, card: Decision, signal_id: str) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
-from attractor.errors import InputError, UsageError
+from attractor.errors import InputError, StorageError, UsageError
 from signals import sign
 from signals.clock import SystemClock
 from signals.mailbox import Mailbox
@@ -134,3 +134,21 @@ def _runner_folders(run: RunLayout) -> list[str]:
     if not os.path.isdir(folder):
         return []
     return [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
+
+
+def put_away(mailbox: Mailbox, name: str, seconds: float, *, reader: str) -> bool:
+    """Wait until its reader has acknowledged a signal; say whether it did so in time."""
+    from signals.watch import Watch
+
+    clock = SystemClock()
+    deadline = clock.monotonic() + seconds
+    folders = [os.path.join(mailbox.folder, each) for each in ("processed", "quarantine")]
+    with Watch(folders) as watch:
+        while name not in mailbox.processed():
+            if why := mailbox.quarantined().get(name):
+                raise StorageError(f"{reader} could not read it: {why}", where=folders[1])
+            left = deadline - clock.monotonic()
+            if left <= 0:
+                return False
+            watch.wait(left)
+    return True

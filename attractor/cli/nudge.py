@@ -12,13 +12,14 @@ from typing import Final, final
 
 import click
 
+from attractor.cli.mailboxes import put_away
 from attractor.cli.node_options import node_argument
 from attractor.cli.options import SECONDS
 from attractor.cli.output import dump, json_option, note, say
-from attractor.errors import AttractorError, InputError, ProtocolError, StorageError
+from attractor.errors import AttractorError, InputError, ProtocolError
 from attractor.run import watched
 from attractor.run.locate import Found
-from signals.clock import Clock, SystemClock
+from signals.clock import SystemClock
 from signals.mailbox import Mailbox
 from signals.owner import Liveness
 
@@ -93,19 +94,8 @@ def _text(given: str) -> str:
 
 def _taken(mailbox: Mailbox, name: str, seconds: float) -> bool:
     """Wait until a signal was acknowledged; NotTakenError when it was not in time."""
-    from signals.watch import Watch
-
-    clock: Clock = SystemClock()
-    deadline = clock.monotonic() + seconds
-    folders = [os.path.join(mailbox.folder, each) for each in ("processed", "quarantine")]
-    with Watch(folders) as watch:
-        while name not in mailbox.processed():
-            if why := mailbox.quarantined().get(name):
-                raise StorageError(f"the Runner could not read it: {why}", where=folders[1])
-            left = deadline - clock.monotonic()
-            if left <= 0:
-                fix = "it waits in the mailbox; a Runner that is started reads it first"
-                problem = f"no Runner has taken it within {seconds:g} seconds"
-                raise NotTakenError(problem, where=mailbox.folder, fix=fix)
-            watch.wait(left)
-    return True
+    if put_away(mailbox, name, seconds, reader="the Runner"):
+        return True
+    fix = "it waits in the mailbox; a Runner that is started reads it first"
+    problem = f"no Runner has taken it within {seconds:g} seconds"
+    raise NotTakenError(problem, where=mailbox.folder, fix=fix)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from attractor.errors import ToolError
+from attractor.process import pidfd
 from attractor.run.locate import Found, read_object
 from attractor.spawn import run_tool
 from signals.clock import Clock
@@ -101,7 +102,9 @@ def end_session(reached: Reached, clock: Clock) -> bool:
 def ended(owner: Owner, timeout_seconds: float, clock: Clock) -> bool:
     """Wait for the end of a process; say whether it is proved dead before the deadline."""
     with contextlib.ExitStack() as held:
-        fd = _opened(owner, held)
+        fd = pidfd(owner.pid)
+        if fd >= 0:
+            held.callback(os.close, fd)
         # Asked after it was opened: it cannot be another process's descriptor then.
         if fd >= 0 and liveness(owner) is Liveness.ALIVE:
             return bool(select.select([fd], [], [], timeout_seconds)[0])
@@ -113,18 +116,6 @@ def ended(owner: Owner, timeout_seconds: float, clock: Clock) -> bool:
             return False
         select.select([], [], [], min(left, _TICK_SECONDS))
     return True
-
-
-def _opened(owner: Owner, held: contextlib.ExitStack) -> int:
-    """Return a descriptor that becomes readable when this very process ends; -1 without one."""
-    if not hasattr(os, "pidfd_open"):  # macOS
-        return -1
-    try:
-        fd = os.pidfd_open(owner.pid)
-    except OSError:
-        return -1
-    held.callback(os.close, fd)
-    return fd
 
 
 def _ask_server(reached: Reached, *command: str) -> None:
