@@ -30,6 +30,7 @@ pytestmark = [pytest.mark.crash, pytest.mark.timeout(1200)]
 # What is done in a forked child is done here, so that its file operations are counted, too.
 PROGRAM = """
 import json, os
+from attractor.child import Child
 from guardian import assemble, children, post, terms
 post.apart = terms.apart = lambda work, clock, seconds: json.loads(json.dumps(work()))
 from attractor.digest import sha256
@@ -65,7 +66,7 @@ class Doubles(children.Children):
     def start(self, name, spec, seconds):
         answer = ANSWERS[spec["kind"]](spec)
         atomic.replace(self._path(name), json.dumps(answer).encode())
-        self._tasks[name] = children._Task(Over(), CLOCK.monotonic() + seconds, -1)
+        self._tasks[name] = Child(Over(), CLOCK.monotonic() + seconds, -1)
 
 assemble.Children = Doubles
 

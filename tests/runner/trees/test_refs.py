@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from pathlib import Path
@@ -14,6 +15,7 @@ from signals.clock import SystemClock
 
 CLOCK = SystemClock()
 BRANCH = "refs/heads/attractor/r/n"
+NUMBERS = itertools.count(1)
 
 
 class Fenced:
@@ -34,7 +36,8 @@ class Fenced:
             word for parent in parents or [self.own.read_text().strip()] for word in ("-p", parent)
         ]
         tree = f"{self.first}^{{tree}}"
-        message = f"work {len(os.listdir(self.checkout.folder / '.git' / 'objects'))}"
+        # Two that are made in one second must not be one commit.
+        message = f"work {next(NUMBERS)}"
         return str(self.checkout.git("commit-tree", *words, "-m", message, tree))
 
     def works(self) -> str:
