@@ -14,10 +14,14 @@ from attractor.run.limits import seconds
 from attractor.run.roles import Role, options
 from attractor.run.states import DONE, NodeEvent, NodeState
 from attractor.run.story import Decision, StoryEvent
+from attractor.run.times import seconds_of
 from guardian import answers, way_back
-from guardian.core import Core, seconds_of
+from guardian.breaker import Action
+from guardian.budget import Own, room, tokens_for, used_up
+from guardian.core import Core
 from guardian.ending import fail, overdone
 from guardian.hearing import answered
+from guardian.reviewing import SCAN, next_reviewer
 
 _MOST_ROUNDS: Final = 100_000
 _EXITS: Final = {"validated": 0, "failed": 1, "stopped": 4, "budget": 5}
@@ -30,6 +34,8 @@ def advance(core: Core) -> None:
         return
     _deadlines(core)
     for _ in range(_MOST_ROUNDS):
+        if core.stale:
+            return
         before = len(core.made)
         _budget(core)
         if story.stopping is not None:
@@ -49,17 +55,17 @@ def _go_on(core: Core) -> None:
     for name in list(core.running):
         FOLLOW[core.terms[name].role](core, name)
     for name in list(core.again):
-        if core.attempt(name).closed:
-            _dispatch(core, name)
+        _again(core, name)
     for node in core.plan.ready():
         _dispatch(core, str(node))
     _books(core)
+    _remember(core)
     _end(core)
 
 
 def _rubric(core: Core) -> None:
     if not core.waits("") and not any(each.kind == "rubric" for each in core.story.tasks.values()):
-        core.begin("rubric")
+        _begin(core, "rubric")
 
 
 def _deadlines(core: Core) -> None:
@@ -71,15 +77,32 @@ def _deadlines(core: Core) -> None:
 
 
 def _budget(core: Core) -> None:
-    story, asked = core.story, core.request
-    if story.stopping is not None:
+    if core.story.stopping is not None:
         return
-    if asked.budget_tokens is not None and story.tokens >= asked.budget_tokens:
-        reason = f"the budget of {asked.budget_tokens} tokens is used: {story.tokens}"
+    nodes = [(name, core.terms[name].budget) for name in core.running]
+    if reason := used_up(core.story, core.request, nodes):
         answers.stop(core, reason, "budget")
-    elif asked.budget_usd is not None and story.used("cost_usd") >= asked.budget_usd:
-        reason = f"the budget of {asked.budget_usd:g} USD is used: {story.used('cost_usd'):.2f}"
-        answers.stop(core, reason, "budget")
+
+
+def _may_spend(core: Core, node: str, wanted: int) -> bool:
+    """Say whether the budgets have room; where they never will, the run ends."""
+    story = core.story
+    if story.stopping is not None or core.paused():
+        return False
+    own = core.terms[node].budget if node else Own()
+    found = room(story, core.request, node, own, wanted, core.now)
+    if found.over:
+        answers.stop(core, found.why, "budget")
+    elif found.until:
+        said = {"until": core.iso(found.until), "why": found.why}
+        core.add(StoryEvent.PAUSED, {**said, "notices": [core.escalation(f"rests: {found.why}")]})
+    return found.ok
+
+
+def _begin(core: Core, kind: str, node: str = "", about: Mapping[str, Any] | None = None) -> None:
+    """Begin a task that asks a model, where the budgets have room for it."""
+    if _may_spend(core, node, tokens_for(core.characters(node))):
+        core.begin(kind, node, about)
 
 
 # Beginning
@@ -97,7 +120,29 @@ def _dispatch(core: Core, name: str) -> None:
         fresh = last is None or not last.base or bool(story.merged)
         data["base"] = core.story.head if fresh or last is None else last.base
         data["feedback"] = story.feedback or None
+        data["reserved"] = tokens_for(core.characters(name))
+        if not _may_spend(core, name, data["reserved"]):
+            return
     core.move(name, NodeEvent.DISPATCHED, **data)
+
+
+def _again(core: Core, name: str) -> None:
+    """Do what follows on an attempt that has failed, once nothing of it is left."""
+    node = core.story.node(name)
+    if not core.attempt(name).closed or core.busy(name) or core.waits(name):
+        return
+    if node.replanned and node.forgiven == len(node.attempts):
+        core.move(name, NodeEvent.REQUEUED, reason="planned again")
+        return
+    match core.after(name).action:
+        case Action.GO_ON:
+            _dispatch(core, name)
+        case Action.REPLAN:
+            _begin(core, "replan", name)
+        case Action.GIVE_UP:
+            core.give_up(name, core.attempt(name).how)
+        case Action.WAIT:
+            pass
 
 
 def _may_begin(core: Core, name: str) -> bool:
@@ -133,10 +178,30 @@ def _judge(core: Core, name: str) -> None:
     node, current = core.story.node(name), core.attempt(name)
     verdicts = node.verdicts[node.since :]
     if verdicts and verdicts[-1].get("outcome") == "passed":
-        _merge(core, name)
+        _review(core, name)
         return
     looked = sum(each.get("outcome") == "investigate" for each in verdicts)
-    core.begin("validate", name, {"commit": current.commit, "round": looked})
+    _begin(core, "validate", name, {"commit": current.commit, "round": looked})
+
+
+def _review(core: Core, name: str) -> None:
+    """See that somebody else looks at what was judged good, then merge it."""
+    node, commit, named = core.story.node(name), core.attempt(name).commit, core.terms[name].review
+    who = next_reviewer(named, node.reviews[node.reviews_since :]) if named else ""
+    decided = [each for each in _mine(core, name) if each.kind == "review"]
+    if decided and decided[-1].commit == commit:
+        answers.review_decided(core, name, decided[-1])
+        if decided[-1].option != answers.MERGE_IT:
+            return
+        who = ""
+    if not who:
+        _merge(core, name)
+        return
+    about = {"commit": commit, "reviewer": who, "number": len(node.reviews) + 1}
+    if who == SCAN:
+        core.begin("review", name, about)
+    else:
+        _begin(core, "review", name, about)
 
 
 def _merge(core: Core, name: str) -> None:
@@ -147,20 +212,23 @@ def _merge(core: Core, name: str) -> None:
 
 def _occupied(core: Core, name: str) -> bool:
     """Say whether a task is at work for a node, or it waits: for a time, or for a person."""
-    if core.tasks(name) or core.waits(name):
+    if core.busy(name) or core.waits(name):
         return True
-    number_ = core.attempt(name).number
-    mine = [
-        each
-        for each in core.story.decisions.values()
-        if each.node == name and each.attempt == number_ and each.kind == "verdict"
-    ]
+    mine = [each for each in _mine(core, name) if each.kind in ("verdict", "review")]
     if any(each.open for each in mine):
         return True
+    mine = [each for each in mine if each.kind == "verdict"]
     if mine and mine[-1].option == answers.GIVE_UP and core.story.node(name).no_verdicts:
         fail(core, name, "given up by a person", final=True)
         return True
     return False
+
+
+def _mine(core: Core, name: str) -> list[Decision]:
+    """Return what persons were asked about the present attempt of a node."""
+    number_ = core.attempt(name).number
+    asked = core.story.decisions.values()
+    return [each for each in asked if each.node == name and each.attempt == number_]
 
 
 def _tool(core: Core, name: str) -> None:
@@ -176,20 +244,42 @@ def _check(core: Core, name: str) -> None:
     if not _occupied(core, name):
         node = core.story.node(name)
         looked = sum(each.get("outcome") == "investigate" for each in node.verdicts[node.since :])
-        core.begin("validate", name, {"commit": core.story.head, "round": looked})
+        about = {"commit": core.story.head, "round": looked}
+        if core.terms[name].role is Role.CHECK:
+            core.begin("validate", name, about)
+        else:
+            _begin(core, "validate", name, about)
 
 
 def _place(core: Core, name: str) -> None:
     core.move(name, NodeEvent.GATE_PASSED, attempt=core.attempt(name).number, closed=True)
 
 
+def _exit(core: Core, name: str) -> None:
+    """End well, when all that was added has, and nobody has anything more to add."""
+    if core.busy(name) or core.waits(name):
+        return
+    open_ = [each for each in core.later if core.story.state(each) not in DONE]
+    if failed := [each for each in open_ if NodeId(each) in core.story.core.outcomes]:
+        why = "; ".join(f"{each}: {core.story.node(each).reason}" for each in failed)
+        fail(core, name, f"what was added at the end has failed: {why}", final=True)
+    elif not open_ and _may_look_back(core):
+        about = {"head": core.story.head, "round": len(core.story.looks_back) + 1}
+        _begin(core, "retrospect", name, about)
+    elif not open_:
+        _place(core, name)
+
+
+def _may_look_back(core: Core) -> bool:
+    """Say whether there is work to look back at, and the last look added something."""
+    looks = core.story.looks_back
+    worked = core.story.head != core.request.base_commit
+    silent = bool(looks) and looks[-1]["outcome"] != "added"
+    return worked and not silent and len(looks) < core.request.retrospectives
+
+
 def _person(core: Core, name: str) -> None:
-    number_ = core.attempt(name).number
-    found = [
-        each
-        for each in core.story.decisions.values()
-        if each.node == name and each.attempt == number_ and each.kind == "gate"
-    ]
+    found = [each for each in _mine(core, name) if each.kind == "gate"]
     if not found:
         _ask(core, name)
     elif not found[-1].open:
@@ -272,7 +362,7 @@ def _outcome(core: Core, name: str) -> str:
 FOLLOW: Final[Mapping[Role, Callable[[Core, str], None]]] = {
     Role.WORK: _work,
     Role.PLACE: _place,
-    Role.EXIT: _place,
+    Role.EXIT: _exit,
     Role.CONDITION: _condition,
     Role.TOOL: _tool,
     Role.CHECK: _check,
@@ -319,6 +409,18 @@ def _result(core: Core) -> tuple[str, str]:
     failed = [name for name in core.terms if story.state(name) is NodeState.FAILED]
     reasons = [f"{name}: {story.node(name).reason}" for name in failed]
     return "failed", "; ".join(reasons) or "no node can start any more"
+
+
+def _remember(core: Core) -> None:
+    """Have the memory told what was learnt, one node after another."""
+    if any(each.kind == "remember" for each in core.story.tasks.values()):
+        return
+    for name in list(core.unlearnt):
+        node = core.story.node(name)
+        if core.terms[name].memory and node.lessons > node.remembered:
+            core.begin("remember", name, answers.lesson(core, name))
+            return
+        del core.unlearnt[name]
 
 
 def _books(core: Core) -> None:

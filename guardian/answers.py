@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from attractor.run.growth import Change, before_exit, in_parts
+from attractor.run.node_story import REPLAN, RETROSPECT
 from attractor.run.roles import Role
 from attractor.run.states import NodeEvent
-from attractor.run.story import StoryEvent, Task
+from attractor.run.story import Decision, StoryEvent, Task
 from guardian.core import Core
 from guardian.ending import fail
+from guardian.reviewing import FINDINGS, PASSED, SCAN, feedback
 
 Answer = Mapping[str, Any]
 
@@ -24,6 +27,9 @@ _PAUSE_SECONDS: Final = 2.0
 _MOST_TEXT: Final = 4_000
 _MOST_CAUSE: Final = 200
 _MOST_NAMED: Final = 5
+MERGE_IT: Final = "merge it"
+GIVE_BACK: Final = "give it back"
+_REVIEW_OPTIONS: Final = (MERGE_IT, GIVE_BACK, GIVE_UP)
 _GATES: Final = frozenset({Role.CHECK, Role.JUDGE})
 
 
@@ -58,6 +64,9 @@ def _silent(core: Core, task: Task, said: Answer) -> None:
         _ended(core, task, why, retry_at=float(at), usage=usage)
         return
     before = core.story.of(task.node).no_verdicts
+    if before + 1 >= _MOST_SILENCES and task.kind in _GO_ON_WITHOUT:
+        _GO_ON_WITHOUT[task.kind](core, task, why)
+        return
     pause = core.now + _PAUSE_SECONDS * 2**before
     _ended(core, task, why, no_verdict=True, retry_at=pause, usage=usage)
     if before + 1 < _MOST_SILENCES:
@@ -91,11 +100,36 @@ def _books_failed(core: Core, task: Task, why: str) -> None:
     _closed(core, task, f"beads and promise were not told: {why}")
 
 
+def _not_remembered(core: Core, task: Task, why: str) -> None:
+    _ended(core, task, f"not remembered: {why}", remembered=task.about["upto"])
+
+
+def _not_replanned(core: Core, task: Task, why: str) -> None:
+    _ended(core, task, f"not planned again: {why}")
+    core.give_up(task.node, f"{core.attempt(task.node).how}; and it was not planned again: {why}")
+
+
+def _nobody_looked_back(core: Core, task: Task, why: str) -> None:
+    looked = {"round": task.about["round"], "outcome": "none", "why": why[:_MOST_CAUSE]}
+    _ended(core, task, f"nobody looked back: {why}", looked_back=looked)
+
+
+_GO_ON_WITHOUT: Final[Mapping[str, Callable[[Core, Task, str], None]]] = {
+    "replan": _not_replanned,
+    "retrospect": _nobody_looked_back,
+}
+"""What holds nothing up for ever, when it gives no answer again and again."""
 _MAY_FAIL: Final[Mapping[str, Callable[[Core, Task, str], None]]] = {
     "answer": _input_unanswered,
     "books": _books_failed,
+    "remember": _not_remembered,
 }
-_WORDS: Final = {"validate": "judging", "merge": "merging the work", "tool": "the command"}
+_WORDS: Final = {
+    "validate": "judging",
+    "merge": "merging the work",
+    "review": "the review",
+    "tool": "the command",
+}
 
 
 def ask(  # noqa: PLR0913  # a card has so many parts
@@ -206,14 +240,16 @@ def _gate(core: Core, task: Task, said: Answer, done: Mapping[str, Any]) -> None
     )
 
 
-def reject(core: Core, name: str, feedback: str, reason: str, **done: Any) -> None:
+def reject(
+    core: Core, name: str, feedback: str, reason: str, *, bounded: bool = True, **done: Any
+) -> None:
     """Give the work back to the session that made it, or end the attempt."""
     current, limits = core.attempt(name), core.terms[name].limits
     if current.closed:
         # Nobody is there to be told; the next attempt is.
         fail(core, name, reason, feedback=feedback, **done)
         return
-    if current.rejections + 1 >= limits.max_attempts:
+    if bounded and current.rejections + 1 >= limits.max_attempts:
         times = current.rejections + 1
         why = f"{reason}, {times} times"
         fail(core, name, why, final=True, feedback=feedback, **done)
@@ -223,6 +259,110 @@ def reject(core: Core, name: str, feedback: str, reason: str, **done: Any) -> No
     )
     data = {**done, "feedback": feedback, "reason": reason, "orders": [order]}
     core.move(name, NodeEvent.REJECTED, **data)
+
+
+# Reviews, and what is learnt
+
+
+_REVIEW: Final = ("reviewer", "outcome", "findings", "why", "allowed", "seconds")
+
+
+def _review(core: Core, task: Task, said: Answer) -> None:
+    kept = {key: said[key] for key in _REVIEW if key in said}
+    review = {**kept, "reviewer": task.about["reviewer"], "commit": task.about["commit"]}
+    done = {"task": task.id, "attempt": task.attempt, "review": review, "usage": said.get("usage")}
+    who = "the scan" if review["reviewer"] == SCAN else f"the review by {review['reviewer']}"
+    if said["outcome"] != FINDINGS:
+        words = "passed it" if said["outcome"] == PASSED else f"cannot be had: {said.get('why')}"
+        _ended(core, task, f"{who} {words}", **_but_task(done))
+        return
+    text = feedback(review["reviewer"], review["findings"])[:_MOST_TEXT]
+    current = core.attempt(task.node)
+    if current.closed or current.rejections + 1 < core.terms[task.node].limits.max_attempts:
+        reject(core, task.node, text, f"{who} found something", **done)
+        return
+    times = current.rejections + 1
+    question = f"{who} of {task.node} found something, and it was sent back {times - 1} times"
+    said_ = _decision(core, task.node, "review", question, _REVIEW_OPTIONS)
+    core.add(
+        StoryEvent.DECISION_ASKED,
+        {**said_, **done, "context": text, "commit": task.about["commit"]},
+    )
+
+
+def review_decided(core: Core, name: str, decision: Decision) -> None:
+    """Do what a person has decided about findings, unless it is to merge the work."""
+    if decision.option == GIVE_UP:
+        fail(core, name, "given up by a person, after a review", final=True)
+    elif decision.option == GIVE_BACK:
+        told = f"{decision.context}\n{decision.note}".strip()
+        reject(core, name, told, "given back by a person, after a review", bounded=False)
+
+
+def lesson(core: Core, name: str) -> dict[str, Any]:
+    """Return what there is to remember of what was said of a node last."""
+    node = core.story.node(name)
+    found = [each for each in node.reviews if each["outcome"] == FINDINGS]
+    verdicts = [each for each in node.verdicts if each.get("outcome") != "investigate"]
+    about: dict[str, Any] = {"upto": node.lessons, "feedback": node.feedback[:_MOST_TEXT]}
+    if found and (not verdicts or found[-1]["at"] >= verdicts[-1]["at"]):
+        return about | {"outcome": FINDINGS, "score": None}
+    last = verdicts[-1]
+    outcome = "passed" if last.get("outcome") == "passed" else "failed"
+    return about | {"outcome": outcome, "score": last.get("score")}
+
+
+def _remember(core: Core, task: Task, said: Answer) -> None:
+    flagged = [str(each.get("text", "")) for each in said.get("flagged") or ()]
+    words = [f"remembered: {'; '.join(map(str, said.get('added') or ())) or 'nothing new'}"]
+    words += [f"against an older decision, so not taken: {each}" for each in flagged]
+    notices = [core.escalation(f"what {task.node} learnt contradicts: {each}") for each in flagged]
+    upto = task.about["upto"]
+    _ended(core, task, "; ".join(words), remembered=upto, notices=notices or None)
+
+
+# How the graph grows
+
+
+def _replan(core: Core, task: Task, said: Answer) -> None:
+    parts = [_attributes(each) for each in said["parts"]]
+    change = in_parts(core.graph, task.node, parts)
+    _grow(core, task, said, REPLAN, change)
+
+
+def _retrospect(core: Core, task: Task, said: Answer) -> None:
+    about = {"round": task.about["round"], "suite": said.get("suite") or {}}
+    if said["outcome"] != "added":
+        looked = {**about, "outcome": "silent"}
+        _ended(core, task, "nothing is missing", looked_back=looked, usage=said.get("usage"))
+        return
+    added = [{**_WORK, **_attributes(each)} for each in said["additions"]]
+    _grow(core, task, said, RETROSPECT, before_exit(core.graph, task.node, added), **about)
+
+
+_WORK: Final = {"shape": "box", "handler": "codergen"}
+
+
+def _attributes(part: Mapping[str, Any]) -> dict[str, str]:
+    """Return a piece of work, as the graph says it."""
+    found = {key: str(part[key]) for key in ("label", "prompt", "acceptance") if part.get(key)}
+    if files := part.get("files"):
+        found["files"] = ", ".join(map(str, files))
+    if checks := part.get("checks"):
+        found["checks"] = "\n".join(map(str, checks))
+    return found
+
+
+def _grow(core: Core, task: Task, said: Answer, why: str, change: Change, **about: Any) -> None:
+    new = {**change.nodes, **change.attrs}
+    acceptance = {name: attrs["acceptance"] for name, attrs in new.items() if "acceptance" in attrs}
+    reason = {"reason": str(said.get("why") or "")[:_MOST_TEXT]}
+    done = {"task": task.id, "node": task.node, "attempt": task.attempt, "why": why}
+    grown = {"change": change.as_json(), "acceptance": acceptance, "usage": said.get("usage")}
+    data = {**done, **grown, **reason, **about}
+    core.add(
+        StoryEvent.GRAPH_CHANGED, {key: each for key, each in data.items() if each is not None}
+    )
 
 
 def _merge(core: Core, task: Task, said: Answer) -> None:
@@ -293,6 +433,10 @@ KINDS: Final[Mapping[str, Callable[[Core, Task, Answer], None]]] = {
     "answer": _input,
     "books": _books,
     "merge": _merge,
+    "remember": _remember,
+    "replan": _replan,
+    "retrospect": _retrospect,
+    "review": _review,
     "rubric": _rubric,
     "tool": _tool,
     "validate": _validate,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Mapping
@@ -10,10 +11,11 @@ from typing import Any, Final, final
 
 from attractor.errors import InputError
 from attractor.pipeline.graph import Graph
-from attractor.pipeline.load import load
+from attractor.pipeline.load import check_unchanged, load
 from attractor.run import request as requests
 from attractor.run.branch import integration_branch
 from attractor.run.fold import RunEvent
+from attractor.run.growth import Change, grown
 from attractor.run.journal import Journal
 from attractor.run.layout import RunLayout
 from attractor.run.locate import nodes_of
@@ -28,7 +30,7 @@ from guardian.ending import give_again
 from guardian.hook import run_hook
 from guardian.loop import Loop
 from guardian.post import SENT, Post
-from guardian.terms import terms_of
+from guardian.terms import Terms, terms_of
 from signals import atomic
 from signals.clock import Clock, iso
 from signals.owner import Owner
@@ -61,11 +63,10 @@ def assemble(layout: RunLayout, clock: Clock) -> Guarding:
     _sweep(layout)
     atomic.replace(layout.owner, json.dumps(record).encode())
     asked = requests.load(layout.request)
-    _, graph = load(layout.dot)
-    terms = terms_of(graph, asked, clock)
     post = Post(layout, asked.run_id, clock)
     paper = Paper(layout, asked.run_id, post.create, clock)
     journals: list[Journal] = []
+    grown_graph = _Grown(layout, asked, clock)
 
     def opened() -> tuple[Journal, Core]:
         while journals:
@@ -73,6 +74,7 @@ def assemble(layout: RunLayout, clock: Clock) -> Guarding:
         journal = Journal.open(layout.journal, clock)
         journals.append(journal)
         story = read(journal.entries)
+        graph, terms = grown_graph.of(story)
 
         def add(events: list[Event]) -> None:
             for entry in journal.append_all(events):
@@ -97,6 +99,36 @@ def assemble(layout: RunLayout, clock: Clock) -> Guarding:
 
     children = Children(layout, _environment(asked), clock)
     return Guarding(Loop(opened, post, children, paper, clock), children, asked)
+
+
+@final
+class _Grown:
+    """The run's graph as its journal has it, and its terms; made anew where it has grown."""
+
+    def __init__(self, layout: RunLayout, asked: Request, clock: Clock) -> None:
+        self._layout = layout
+        self._asked = asked
+        self._clock = clock
+        self._known: tuple[int, Graph, dict[str, Terms]] | None = None
+
+    def of(self, story: Story) -> tuple[Graph, dict[str, Terms]]:
+        """Return both, after writing into the run's file what it does not show yet."""
+        if self._known is None or self._known[0] != len(story.changes):
+            graph = self._written(story)
+            terms = terms_of(graph, self._asked, self._clock)
+            self._known = len(story.changes), graph, terms
+        return self._known[1:]
+
+    def _written(self, story: Story) -> Graph:
+        path = self._layout.dot
+        document, graph = load(path)
+        text = document.source.text
+        new = grown(text, path, [Change.from_json(each["change"]) for each in story.changes])
+        if new == text:
+            return graph
+        unchanged = functools.partial(check_unchanged, path, text)
+        atomic.replace(path, new.encode(), check=unchanged)
+        return load(path)[1]
 
 
 def _sweep(layout: RunLayout) -> None:

@@ -15,8 +15,6 @@ An append that fails leaves the core ahead of the disk: then it is made anew fro
 
 from __future__ import annotations
 
-import calendar
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
@@ -27,6 +25,9 @@ from attractor.run.plan import Plan
 from attractor.run.roles import Role
 from attractor.run.states import RUNNING, NodeEvent, NodeState, advance
 from attractor.run.story import Story, StoryEvent, Task
+from attractor.run.times import seconds_of
+from guardian.breaker import Next, after
+from guardian.budget import MODEL_TASKS, tokens_for
 
 if TYPE_CHECKING:
     from attractor.run.request import Request
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 Event = tuple[str, dict[str, Any]]
 _BY: Final = "guardian"
-_PARTS_OF_TIME: Final = 6
+_OF_THE_RUN: Final = 8_000
 _WITHIN: Final = frozenset({NodeEvent.REVIEW_REQUESTED, NodeEvent.REJECTED})
 """What happens within an attempt, and beads do not show."""
 
@@ -81,6 +82,7 @@ class Core:
         self.again: dict[str, None] = {}
         """Failed nodes whose turn comes again."""
         self.conditions = [name for name, each in terms.items() if each.role is Role.CONDITION]
+        self.later = [name for name, each in terms.items() if each.later]
         self.has_books = bool(graph.attrs.get("promise_id")) or any(
             each.attrs.get("bead_id") for each in graph.nodes.values()
         )
@@ -91,6 +93,12 @@ class Core:
         """Whether they were told how the run has ended."""
         self.moves = 0
         """How often a node was moved."""
+        self.stale = False
+        """Whether the graph has grown: nothing follows until the core is made anew."""
+        self.unlearnt = {
+            name: None for name, each in story.nodes.items() if each.lessons > each.remembered
+        }
+        """Nodes of which something was said that the memory was not told."""
         self._seq = story.core.seq
         for name, state in story.core.statuses.items():
             if name in graph.nodes:
@@ -107,6 +115,9 @@ class Core:
         at = self.iso(self.now)
         self.story.apply(Made(self._seq, at, str(event), data), at)
         self.made.append((str(event), data))
+        self.stale = self.stale or event == StoryEvent.GRAPH_CHANGED
+        if ("verdict" in data or "review" in data) and (node := data.get("node")):
+            self.unlearnt[str(node)] = None
 
     def move(self, node: str, event: NodeEvent, **data: Any) -> None:
         """Move a node, as the table of states says."""
@@ -119,6 +130,14 @@ class Core:
         self.moves += 1
         if self.terms[node].role is Role.WORK and event not in _WITHIN:
             self.books_due = self.has_books
+
+    def give_up(self, node: str, reason: str) -> None:
+        """Have no attempt follow on a failed one."""
+        said = {"node": node, "outcome": "fail", "reason": reason}
+        notices = [self.escalation(f"node {node} has failed: {reason}")]
+        self.add(RunEvent.NODE_GIVEN_UP, {**said, "notices": notices})
+        self.plan.move(NodeId(node), NodeState.FAILED, "fail")
+        self.again.pop(node, None)
 
     def _place(self, node: str, state: NodeState) -> None:
         self.running.pop(node, None)
@@ -153,6 +172,10 @@ class Core:
             if each.node == node and kind in ("", each.kind)
         ]
 
+    def busy(self, node: str) -> list[Task]:
+        """Return the tasks that hold a node up; what is remembered of it does not."""
+        return [each for each in self.tasks(node) if each.kind != "remember"]
+
     def merging(self) -> bool:
         """Say whether somebody works on the integration branch."""
         return any(each.kind == "merge" for each in self.story.tasks.values())
@@ -170,7 +193,30 @@ class Core:
             "node": node,
             "attempt": current.number if current else 0,
             "about": dict(about),
+            "reserved": tokens_for(self.characters(node)) if kind in MODEL_TASKS else 0,
         }
+
+    def characters(self, node: str) -> int:
+        """Return about how much somebody is told who works on a node, or with "" on the run."""
+        if not node:
+            return _OF_THE_RUN
+        made = self.terms[node].assignment
+        more = len(made.skill) + len(made.memory) if made else 0
+        said = sum(map(len, self.node(node).attrs.values()))
+        return said + more + len(self.story.node(node).feedback)
+
+    def after(self, name: str) -> Next:
+        """Return what follows for a node whose attempt has failed."""
+        terms = self.terms[name]
+        node = self.story.node(name)
+        return after(node, terms.limits, terms.models, self.now, may_replan=terms.replan)
+
+    def model(self, name: str, number: int) -> str:
+        """Return the model of an attempt; one that was not charged counts as never made."""
+        node, terms = self.story.node(name), self.terms[name]
+        charged = [each for each in node.attempts[node.forgiven :] if not each.free]
+        before = sum(each.number < number for each in charged)
+        return terms.model_of(before + 1)
 
     def order(self, node: str, type_: str, **payload: Any) -> dict[str, Any]:
         """Return one order, as entries carry them."""
@@ -197,9 +243,22 @@ class Core:
 
     def next_at(self) -> float:
         """Return when something is due by the clock alone; 0 for never."""
-        due = [self.story.of(each).retry_at for each in (*self.running, "") if self.waits(each)]
+        waiting = (*self.running, *self.again, "")
+        due = [self.story.of(each).retry_at for each in waiting if self.waits(each)]
+        due += [until for each in self.again if (until := self.after(each).until)]
+        if until := self.paused():
+            due.append(until)
         due += [seconds_of(each.deadline) for each in self.story.open_decisions() if each.deadline]
         return min(due, default=0.0)
+
+    def paused(self) -> float:
+        """Return until when the hour's budget has nothing begin; 0 where it does not."""
+        last = self.story.pauses[-1] if self.story.pauses else None
+        if last is None:
+            return 0.0
+        # A clock that was set back ends it.
+        until = seconds_of(last.until)
+        return until if seconds_of(last.at) <= self.now < until else 0.0
 
     def wants(self) -> Wants:
         """Return what must be there."""
@@ -224,12 +283,3 @@ class Core:
 
 def _given(data: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in data.items() if value is not None}
-
-
-def seconds_of(text: str) -> float:
-    """Return a time of the journal in seconds since 1970; 0 for none."""
-    whole, _, rest = text.rstrip("Z").partition(".")
-    parts = [int(each) for each in re.findall(r"\d+", whole)]
-    if len(parts) != _PARTS_OF_TIME:
-        return 0.0
-    return calendar.timegm((*parts, 0, 0, 0)) + float(f"0.{rest or 0}")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import final
+from typing import Final, final
 
+from attractor.apart import apart
+from attractor.errors import AttractorError
 from attractor.pipeline.graph import NodeId
 from attractor.run import assignment, report, watched
 from attractor.run.layout import RunLayout
@@ -17,6 +19,9 @@ from guardian.view import View
 from signals import atomic
 from signals.clock import Clock
 from signals.sign import read_key
+
+_MEMORY_TOKENS: Final = 1_500
+_SECONDS: Final = 20.0
 
 
 @final
@@ -48,6 +53,8 @@ class Paper:
                 attempt=attempt,
                 base_commit=given.base,
                 feedback=given.feedback,
+                model=core.model(node, attempt),
+                memory=self._known(core, node, attempt),
                 base_url=core.request.base_url,
                 hidden=_hidden(core),
             )
@@ -56,6 +63,33 @@ class Paper:
             self._make_mailbox(node)
             atomic.replace(path, assignment.dump(made))
         self._assigned[node] = attempt
+
+    def _known(self, core: Core, node: str, attempt: int) -> str:
+        """Return what earlier work has taught about a node; it never keeps one from starting."""
+        terms, asked = core.terms[node], core.request
+        if not terms.memory or terms.assignment is None:
+            return ""
+        own = terms.assignment
+        query = "\n".join((own.label, own.prompt, own.acceptance, *own.files))
+
+        def recall() -> str:
+            from attractor.memory.brief import brief
+
+            return brief(
+                asked.project,
+                query,
+                tokens=_MEMORY_TOKENS,
+                role="orchestrator",
+                run=asked.run_id,
+                node=node,
+                attempt=attempt,
+                clock=self._clock,
+            )
+
+        try:
+            return str(apart(recall, self._clock, _SECONDS))
+        except AttractorError:
+            return ""
 
     def show(self, statuses: Mapping[NodeId, NodeState]) -> None:
         """Show the statuses in the run's own DOT file."""

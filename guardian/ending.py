@@ -33,7 +33,9 @@ def fail(
     current = core.attempt(name)
     uncharged = sum(each.free for each in node.attempts)
     last = uncharged >= _MOST_FREE if free else node.charged >= terms.limits.max_attempts
-    over = final or last
+    # One that has left nothing behind may be planned again; that is known when it is closed.
+    nothing = not node.replanned and not any(each.commit for each in node.attempts)
+    over = final or (last and (free or not (terms.replan and nothing)))
     reason = reason[:_MOST_REASON]
     data: dict[str, Any] = {"attempt": current.number, "reason": reason, **more}
     if terms.role is not Role.WORK or current.closed:
@@ -46,7 +48,7 @@ def fail(
         data.setdefault("outcome", "fail")
         if terms.role is Role.WORK:
             data["notices"] = [core.escalation(f"node {name} has failed: {reason}")]
-    if dropped := [each.id for each in core.tasks(name) if each.id != more.get("task")]:
+    if dropped := [each.id for each in core.busy(name) if each.id != more.get("task")]:
         data["dropped"] = dropped
     if asked := [each.id for each in core.story.open_decisions() if each.node == name]:
         data["withdrawn"] = asked

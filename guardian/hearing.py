@@ -123,7 +123,11 @@ def _exited(core: Core, signal: Heard) -> None:
     state = core.story.state(signal.node)
     reason = str(signal.payload.get("reason") or "the Runner has ended")[:_MOST_TEXT]
     complete = signal.payload.get("mode") == _COMPLETE
-    said: dict[str, Any] = {"signal_id": signal.id, "usage": signal.payload.get("usage")}
+    said: dict[str, Any] = {
+        "signal_id": signal.id,
+        "usage": signal.payload.get("usage"),
+        "wrote": signal.payload.get("wrote"),
+    }
     if state is NodeState.ACTIVE:
         # Whatever it believes: nothing was accepted.
         why = "its Runner took it for complete, and it is not" if complete else reason

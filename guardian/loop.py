@@ -146,6 +146,12 @@ class Loop:
         results = self._processes.results()
         self._decide([each for _, each in heard], results)
         self._append()
+        while self.core.stale:
+            # The graph has grown: what follows is decided on the new one.
+            self._record, self.core = self._opened()
+            self._shown = -1
+            self._decide([], [])
+            self._append()
         self._letters.acknowledge([name for name, _ in heard])
         for each in results:
             self._processes.consume(each.name)

@@ -11,9 +11,13 @@ from attractor.run.branch import integration_branch
 from attractor.run.roles import Role
 from attractor.run.story import Task
 from guardian.core import Core
+from guardian.reviewing import SELF
 
+OWN_AGENT: Final = "claude"
+_BEFORE: Final = 20
 _SLACK_SECONDS: Final = 120.0
 _SCENARIOS: Final = 200
+_QUESTIONS: Final = 3
 _PREVIOUS: Final = 3
 _RUBRIC_SECONDS: Final = 3_600.0
 _MERGE_SECONDS: Final = 600.0
@@ -49,17 +53,18 @@ def seconds(core: Core, task: Task) -> float:
     if not task.node:
         return _RUBRIC_SECONDS if task.kind == "rubric" else _BOOKS_SECONDS
     own = core.terms[task.node].limits
-    match task.kind:
-        case "validate":
-            # Checks, and each scenario twice.
-            asked = 2 * _SCENARIOS * own.ask_timeout
-            return own.check_timeout + asked + _SLACK_SECONDS
-        case "merge":
-            return own.check_timeout + _MERGE_SECONDS
-        case "tool":
-            return _timeout(core, task.node) + _SLACK_SECONDS
-        case _:
-            return own.ask_timeout + _SLACK_SECONDS
+    checks, asks = own.check_timeout, own.ask_timeout
+    known = {
+        # Checks, and each scenario twice.
+        "validate": checks + 2 * _SCENARIOS * asks + _SLACK_SECONDS,
+        "merge": checks + _MERGE_SECONDS,
+        "remember": _BOOKS_SECONDS,
+        "replan": _QUESTIONS * asks + _SLACK_SECONDS,
+        "retrospect": checks + _QUESTIONS * asks + _SLACK_SECONDS,
+        "review": _QUESTIONS * asks + _SLACK_SECONDS,
+        "tool": _timeout(core, task.node) + _SLACK_SECONDS,
+    }
+    return known.get(task.kind, asks + _SLACK_SECONDS)
 
 
 def _timeout(core: Core, node: str) -> float:
@@ -87,6 +92,7 @@ def _validate(core: Core, task: Task) -> dict[str, Any]:
         "label": node.attrs.get("label", ""),
         "prompt": node.attrs.get("prompt", ""),
         "model": terms.second_model if task.about["round"] else terms.model,
+        "agent": terms.judge_agent,
         "previous": story.verdicts[-_PREVIOUS:],
         "gate": made is None,
         "judged": terms.role is not Role.CHECK,
@@ -167,10 +173,86 @@ def _books(core: Core, task: Task) -> dict[str, Any]:
     return {"graph": core.request.layout.dot, "result": task.about.get("result", "")}
 
 
+def _review(core: Core, task: Task) -> dict[str, Any]:
+    terms, node = core.terms[task.node], core.node(task.node)
+    who, made = task.about["reviewer"], terms.assignment
+    return {
+        "reviewer": who,
+        "commit": task.about["commit"],
+        "base": _base(core, task),
+        "number": task.about["number"],
+        "label": node.attrs.get("label", ""),
+        "prompt": node.attrs.get("prompt", ""),
+        "acceptance": node.attrs.get("acceptance", ""),
+        "target_dir": made.target_dir if made else "",
+        # The model is one of the node's own agent; another agent has its own.
+        "model": terms.review_model if who == SELF else "",
+        "agent": OWN_AGENT if who == SELF else who,
+        "before": [
+            finding
+            for each in core.story.node(task.node).reviews
+            for finding in each.get("findings") or ()
+        ][-_BEFORE:],
+        "memory": terms.memory,
+        "ask_timeout": terms.limits.ask_timeout,
+    }
+
+
+def _retrospect(core: Core, task: Task) -> dict[str, Any]:
+    terms = core.terms[task.node]
+    return {
+        "head": task.about["head"],
+        "round": task.about["round"],
+        "checks": list(terms.checks),
+        "target_dir": core.request.target_dir,
+        "model": terms.review_model,
+        "prd": core.request.prd,
+        "timeout": terms.limits.check_timeout,
+        "memory": terms.memory,
+        "ask_timeout": terms.limits.ask_timeout,
+    }
+
+
+def _replan(core: Core, task: Task) -> dict[str, Any]:
+    terms, node, story = core.terms[task.node], core.node(task.node), core.story.node(task.node)
+    others = {
+        str(each.id): each.attrs.get("files", "").split(",")
+        for each in core.graph.nodes.values()
+        if each.id != node.id and each.attrs.get("files")
+    }
+    return {
+        "graph": core.request.layout.dot,
+        "prd": core.request.prd,
+        "about": _told(core, task.node),
+        "attrs": dict(node.attrs),
+        "reasons": [each.how for each in story.attempts[story.forgiven :]],
+        "files_of_others": others,
+        "model": terms.plan_model,
+        "memory": terms.memory,
+        "ask_timeout": terms.limits.ask_timeout,
+    }
+
+
+def _remember(core: Core, task: Task) -> dict[str, Any]:
+    node, made = core.node(task.node), core.terms[task.node].assignment
+    return {
+        "outcome": task.about["outcome"],
+        "feedback": task.about["feedback"],
+        "score": task.about["score"],
+        "label": node.attrs.get("label", ""),
+        "worktree": made.worktree if made else "",
+        "about": _told(core, task.node),
+    }
+
+
 KINDS: Final[Mapping[str, Callable[[Core, Task], dict[str, Any]]]] = {
     "answer": _answer,
     "books": _books,
     "merge": _merge,
+    "remember": _remember,
+    "replan": _replan,
+    "retrospect": _retrospect,
+    "review": _review,
     "rubric": _rubric,
     "tool": _tool,
     "validate": _validate,

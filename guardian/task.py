@@ -18,7 +18,19 @@ from attractor.errors import AttractorError
 from signals import atomic
 from signals.clock import SystemClock
 
-KINDS: Final = ("answer", "books", "hook", "merge", "rubric", "tool", "validate")
+KINDS: Final = (
+    "answer",
+    "books",
+    "hook",
+    "merge",
+    "remember",
+    "replan",
+    "retrospect",
+    "review",
+    "rubric",
+    "tool",
+    "validate",
+)
 _ARGUMENTS: Final = 2
 _TAIL_CHARACTERS: Final = 4_000
 

@@ -6,17 +6,22 @@ Resolved once, in a child, since reading settings costs memory; what the Guardia
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, final
 
 from attractor import tools
 from attractor.apart import apart
+from attractor.errors import InputError
 from attractor.pipeline.graph import Graph
 from attractor.run import assignment as assignments
 from attractor.run.assignment import Assignment
+from attractor.run.growth import LATER
 from attractor.run.limits import Limits
 from attractor.run.request import Request
 from attractor.run.roles import Role, role
+from guardian.budget import Own
+from guardian.reviewing import reviewers
 from signals.clock import Clock
 
 if TYPE_CHECKING:
@@ -24,6 +29,9 @@ if TYPE_CHECKING:
 
 _SECONDS: Final = 60.0
 _NO_COMMIT: Final = "0" * 40
+PERSISTENT_ATTEMPTS: Final = 30
+_MOST_SKILL: Final = 64 * 1024
+_MOST_BUDGET: Final = 1e12
 
 
 @final
@@ -35,12 +43,37 @@ class Terms:
     checks: tuple[str, ...] = ()
     model: str = ""
     """The one that judges."""
+    later: bool = False
+    """Whether somebody who looked back has added it."""
     second_model: str = ""
     """The one that looks again, where the first was not sure."""
+    review_model: str = ""
+    judge_agent: str = "claude"
+    plan_model: str = ""
+    retry_models: tuple[str, ...] = ()
+    """Those of the second and the third attempt."""
+    review: tuple[str, ...] = ()
+    """Who reviews what was judged good; nobody where this is empty."""
+    memory: bool = False
+    replan: bool = False
+    budget: Own = field(default_factory=Own)
     sandbox: str = "auto"
     limits: Limits = field(default_factory=Limits)
     assignment: Assignment | None = None
     """For work: all that its Runner is told, but for the attempt."""
+
+    @property
+    def models(self) -> int:
+        """Return how many models there are to try."""
+        return 1 + sum(bool(each) for each in self.retry_models)
+
+    def model_of(self, attempt: int) -> str:
+        """Return the model of an attempt, which are counted from 1; empty for the usual one."""
+        own = self.assignment.model if self.assignment else ""
+        known = [own]
+        for each in self.retry_models:
+            known.append(each or known[-1])
+        return known[min(attempt, len(known)) - 1]
 
 
 def terms_of(graph: Graph, request: Request, clock: Clock) -> dict[str, Terms]:
@@ -53,8 +86,17 @@ def terms_of(graph: Graph, request: Request, clock: Clock) -> dict[str, Terms]:
         found[str(node.id)] = Terms(
             role=role(graph, node),
             checks=tuple(own["checks"]),
+            later=bool(node.attrs.get(LATER)),
             model=own["model"],
             second_model=own["second_model"],
+            review_model=own["review_model"],
+            judge_agent=own["judge_agent"],
+            plan_model=own["plan_model"],
+            retry_models=tuple(own["retry_models"]),
+            review=tuple(own["review"]),
+            memory=own["memory"],
+            replan=own["replan"],
+            budget=Own(*own["budget"]),
             sandbox=own["sandbox"],
             limits=Limits.from_json(own["limits"]),
             assignment=assignments.from_json(given, node.id) if given else None,
@@ -80,13 +122,14 @@ def _resolved(graph: Graph, request: Request) -> dict[str, Any]:
     for node in graph.nodes.values():
         settings = config.resolve(node.attrs, graph.attrs, known)
         judge = settings.word("judge_model") or settings.word("model")
-        limits = config.rehearsed(settings) if request.rehearsed else settings.limits
+        limits = _limits(request, settings)
         made = None
         if role(graph, node) is Role.WORK:
             assigned = assign(graph, node, settings, place)
             made = replace(
                 assigned,
                 limits=limits,
+                skill=_skill(request, node.id),
                 target_dir=(
                     assigned.target_dir
                     if node.attrs.get("target_dir")
@@ -101,10 +144,49 @@ def _resolved(graph: Graph, request: Request) -> dict[str, Any]:
             "checks": list(settings.words("checks")),
             "model": judge,
             "second_model": settings.word("second_model") or judge,
+            "review_model": settings.word("review_model") or judge,
+            "judge_agent": settings.word("judge_agent"),
+            "plan_model": settings.word("plan_model"),
+            "retry_models": [settings.word("retry_model_2"), settings.word("retry_model_3")],
+            "review": reviewers(settings.word("review")) if made else (),
+            "memory": settings.word("memory") == "on",
+            "replan": settings.word("replan") == "on",
+            "budget": _budget(node.attrs, node.id),
             "sandbox": request.sandbox or settings.word("sandbox"),
             "limits": asdict(limits),
             "assignment": made,
         }
+    return found
+
+
+def _limits(request: Request, settings: Settings) -> Limits:
+    from attractor.run import config
+
+    limits = config.rehearsed(settings) if request.rehearsed else settings.limits
+    if request.persistent and settings.values["max_attempts"].source is config.Source.DEFAULT:
+        return replace(limits, max_attempts=PERSISTENT_ATTEMPTS)
+    return limits
+
+
+def _skill(request: Request, node: str) -> str:
+    """Return how the plan says that the work is to be done, where there is one."""
+    try:
+        with open(request.layout.skill(node), encoding="utf-8", errors="replace") as file:
+            return file.read(_MOST_SKILL)
+    except FileNotFoundError:
+        return ""
+
+
+def _budget(attrs: Mapping[str, str], node: str) -> tuple[int | None, float | None]:
+    """Return what a node may use, as it says itself."""
+    tokens, usd = attrs.get("budget_tokens", "").strip(), attrs.get("budget_usd", "").strip()
+    try:
+        found = int(tokens) if tokens else None, float(usd) if usd else None
+    except ValueError:
+        found = -1, None
+    if any(each is not None and not 0 < each < _MOST_BUDGET for each in found):
+        problem = f"budget_tokens={tokens!r:.40} budget_usd={usd!r:.40} is no budget"
+        raise InputError(problem, where=f"node {node}", fix="write numbers above 0")
     return found
 
 

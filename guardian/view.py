@@ -57,7 +57,8 @@ class View:
             self.edited = [
                 node
                 for node in changes
-                if before and shown_status(graph, NodeId(node)) != before[NodeId(node)].value
+                if (known := before.get(NodeId(node)))
+                and shown_status(graph, NodeId(node)) != known.value
             ]
             if not changes:
                 return

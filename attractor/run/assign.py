@@ -64,6 +64,7 @@ def assign(graph: Graph, node: Node, settings: Settings, dispatch: Dispatch) -> 
         command=own.get("command", ""),
         workers=settings.word("workers"),
         model=settings.word("model"),
+        worker_model=settings.word("worker_model"),
         skills=settings.words("skills"),
         checks=settings.words("checks"),
         sandbox=settings.word("sandbox"),

@@ -19,7 +19,9 @@ from attractor.run.layout import RunLayout
 from attractor.run.limits import Limits
 
 SCHEMA_VERSION: Final = 1
-AGENTS: Final = ("claude", "claude-headless", "command")
+AGENTS: Final = ("claude", "claude-headless", "codex", "command", "gemini", "opencode")
+ALONE: Final = ("codex", "gemini", "opencode")
+"""Those that have no workers and no hooks of ours: they do the work themselves."""
 WORKERS: Final = ("subagent", "team")
 SANDBOXES: Final = ("auto", "required", "off")
 _MOST_BYTES: Final = 4 * 1024 * 1024
@@ -57,6 +59,8 @@ class Assignment:
     """What the agent `command` runs."""
     workers: str = "subagent"
     model: str = ""
+    worker_model: str = ""
+    """The workers' model; empty for the orchestrator's."""
     skills: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
@@ -69,6 +73,10 @@ class Assignment:
     """The program; empty for the one that is found."""
     feedback: str = ""
     """What the judge said about the attempt before."""
+    memory: str = ""
+    """What earlier work has taught, as it is told."""
+    skill: str = ""
+    """How the work is to be done, as its plan says."""
 
     @property
     def layout(self) -> RunLayout:
@@ -79,6 +87,11 @@ class Assignment:
     def rehearsed(self) -> bool:
         """Whether the model is a scripted one."""
         return bool(self.base_url)
+
+    @property
+    def alone(self) -> bool:
+        """Whether the agent does the work itself, without workers."""
+        return self.agent in ALONE
 
     @property
     def work_folder(self) -> str:

@@ -12,7 +12,7 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from attractor.errors import InputError
@@ -60,11 +60,18 @@ def is_run(project: str) -> Callable[[str], bool]:
 
 
 def begin(
-    request: Request, text: str, clock: Clock, *, scenario: str = "", current: bool = True
+    request: Request,
+    text: str,
+    clock: Clock,
+    *,
+    scenario: str = "",
+    skills: Mapping[str, bytes] | None = None,
+    current: bool = True,
 ) -> None:
     """Make the run that is asked for, of the pipeline with this text.
 
     `scenario` is a script's text, kept beside it; the request's own word on it is the caller's.
+    `skills` say of nodes how their work is to be done.
     """
     layout = request.layout
     folder, draft = os.path.dirname(layout.root), RunLayout(_draft_of(layout.root))
@@ -77,6 +84,7 @@ def begin(
         os.mkdir(draft.tasks, 0o700)
     try:
         _fill(draft, request, text, scenario, clock)
+        _add_skills(draft, skills or {})
         with storage_errors("make the run", layout.root):
             _publish(draft.root, layout.root)
     except BaseException:  # no draft stays behind, and the error goes on
@@ -110,6 +118,14 @@ def _fill(draft: RunLayout, request: Request, text: str, scenario: str, clock: C
     if scenario:
         atomic.replace(os.path.join(draft.root, SCENARIO), scenario.encode())
     atomic.replace(draft.request, requests.dump(request))
+
+
+def _add_skills(draft: RunLayout, skills: Mapping[str, bytes]) -> None:
+    for node, data in skills.items():
+        path = draft.skill(node)
+        with storage_errors("make the run", path):
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        atomic.replace(path, data)
 
 
 def _draft_of(root: str) -> str:

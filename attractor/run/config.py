@@ -28,6 +28,8 @@ _PREFIX: Final = "ATTRACTOR_"
 _WORKTREES: Final = f"{os.sep}.claude{os.sep}worktrees{os.sep}"
 _SKILL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
+_SWITCH: Final = ("on", "off")
+
 Plain = str | int | float | tuple[str, ...]
 
 
@@ -70,8 +72,24 @@ SETTINGS: Final = {
         Setting(
             "model", "", "the model; empty for the agent's own choice", (), ("model", "llm_model")
         ),
+        Setting("worker_model", "", "the model of the workers; empty for the orchestrator's"),
+        Setting("retry_model_2", "", "the model of a second attempt; empty for that of the first"),
+        Setting(
+            "retry_model_3", "", "the model of the third and later ones; empty for the second's"
+        ),
+        Setting("plan_model", "", "the model that plans, and plans again; empty for the default"),
         Setting("judge_model", "", "the model that judges; empty for that of the work"),
         Setting("second_model", "", "the model that looks again; empty for the one that judges"),
+        Setting("judge_agent", "claude", "the agent that judges"),
+        Setting("review_model", "", "the model that reviews; empty for the one that judges"),
+        Setting(
+            "review",
+            "self",
+            "who reviews what was judged good: `self`, and after it other agents, one of which "
+            "reviews it, too: the first that is there",
+        ),
+        Setting("memory", "on", "whether earlier work is remembered, and told", _SWITCH),
+        Setting("replan", "on", "whether a node that leads nowhere is planned again", _SWITCH),
         Setting("sandbox", "auto", "the wall around a session", SANDBOXES),
         Setting(
             "claude",

@@ -29,6 +29,7 @@ class RunEvent(StrEnum):
     PIPELINE_OPENED = "PipelineOpened"
     NODES_ADDED = "NodesAdded"
     NODE_MOVED = "NodeMoved"
+    NODE_GIVEN_UP = "NodeGivenUp"
     STATUSES_ADOPTED = "StatusesAdopted"
     CHECKPOINT_SAVED = "CheckpointSaved"
     CHECKPOINT_RESTORED = "CheckpointRestored"
@@ -78,6 +79,8 @@ class RunState:
                 self._add(entry)
             case RunEvent.NODE_MOVED:
                 self._move(entry)
+            case RunEvent.NODE_GIVEN_UP:
+                self._give_up(entry)
             case RunEvent.STATUSES_ADOPTED:
                 self._adopt(entry)
             case RunEvent.CHECKPOINT_SAVED:
@@ -118,6 +121,13 @@ class RunState:
         if isinstance(signal_id := entry.data.get("signal_id"), str):
             self.applied.add(signal_id)
         self.shown_before = {node: source}
+
+    def _give_up(self, entry: Recorded) -> None:
+        node = NodeId(_text(entry, "node"))
+        if self.statuses.get(node) is not NodeState.FAILED:
+            raise _damage(entry, f"it gives up {node!r}, which has not failed")
+        self.outcomes[node] = _text(entry, "outcome")
+        self.shown_before = {}
 
     def _adopt(self, entry: Recorded) -> None:
         for node, state in self._known(entry, "statuses").items():

@@ -12,11 +12,16 @@ from typing import Final
 from signals import atomic
 from signals.atomic import storage_errors
 
-OURS: Final = (".claude/worktrees/", ".claude/attractor/", ".claude/completion-state/")
+OURS: Final = (
+    ".claude/worktrees/",
+    ".claude/attractor/",
+    ".claude/completion-state/",
+    "/.attractor/",
+)
 
 
-def hide_ours(common: str) -> None:
-    """Let the repository with this git folder ignore our folders."""
+def hide_ours(common: str, *more: str) -> None:
+    """Let the repository with this git folder ignore our folders, and what else is named."""
     path = os.path.join(common, "info", "exclude")
     with storage_errors("write", path):
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -24,7 +29,7 @@ def hide_ours(common: str) -> None:
         with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
             text = file.read()
     lines = text.splitlines()
-    missing = [name for name in OURS if name.encode() not in lines]
+    missing = [name for name in (*OURS, *more) if name.encode() not in lines]
     if missing:
         end = b"" if not text or text.endswith(b"\n") else b"\n"
         more = "".join(f"{name}\n" for name in missing).encode()

@@ -204,6 +204,15 @@ class RunLayout:
         """What keeper and Guardian said on their standard streams."""
         return os.path.join(self.root, "guardian.log")
 
+    def skill(self, node_id: str) -> str:
+        """Return the file that says how the node's work is to be done, where its plan says so."""
+        return os.path.join(self.root, "skills", f"{escape(node_id)}.md")
+
+    @property
+    def progress(self) -> str:
+        """How far the run is, for a person."""
+        return os.path.join(self.root, "PROGRESS.md")
+
     @property
     def tasks(self) -> str:
         """The folder with the questions to the Guardian's children, and their answers."""

@@ -6,7 +6,11 @@ Values only; `attractor.run.story` fills them in from the journal.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import Any, Final, final
+
+REPLAN: Final = "replan"
+RETROSPECT: Final = "retrospect"
+"""Why the graph of a run grows."""
 
 
 @final
@@ -43,6 +47,10 @@ class Attempt:
     returned: list[tuple[str, str]] = field(default_factory=list)
     """When its work was given back, and why."""
     usage: dict[str, Any] = field(default_factory=dict)
+    reserved: int = 0
+    """The tokens that were set aside for it when it began."""
+    wrote: bool | None = None
+    """Whether anything was written; None where nobody knows."""
 
 
 @final
@@ -57,6 +65,14 @@ class NodeStory:
     """How many attempts there were when its turn came again."""
     since: int = 0
     """How many verdicts there were when the work was handed in that is judged now."""
+    reviews: list[dict[str, Any]] = field(default_factory=list)
+    """Each as its task gave it (reviewer, outcome, findings, why), with commit, attempt and at."""
+    reviews_since: int = 0
+    """How many of them there were when the work was handed in that is reviewed now."""
+    replanned: int = 0
+    """How often it was planned again."""
+    remembered: int = 0
+    """How many verdicts and reviews were told to the memory."""
     judging: dict[str, float] = field(default_factory=dict)
     """What judging it has used."""
     merged: str = ""
@@ -84,6 +100,12 @@ class NodeStory:
     def charged(self) -> int:
         """Return how many attempts count."""
         return sum(not each.free for each in self.attempts[self.forgiven :])
+
+    @property
+    def lessons(self) -> int:
+        """Return how many verdicts and reviews there were to learn from."""
+        judged = sum(each.get("outcome") != "investigate" for each in self.verdicts)
+        return judged + sum(each["outcome"] == "findings" for each in self.reviews)
 
     def used(self, key: str) -> float:
         """Return how much of something all its attempts and judges have used."""

@@ -20,7 +20,7 @@ from attractor import git, tools
 from attractor.errors import AttractorError, InputError, ToolError
 from attractor.git import Git
 from attractor.run import trust
-from attractor.run.assignment import Assignment
+from attractor.run.assignment import ALONE, Assignment
 from attractor.run.branch import taken
 from attractor.spawn import install_hint
 
@@ -109,6 +109,9 @@ def mistakes(assignment: Assignment) -> Iterator[Finding]:
     if assignment.agent == "claude-headless" and assignment.workers == "team":
         problem = "a session of the agent claude-headless cannot have a team"
         yield Finding(problem, where, 'give it workers="subagent", or agent="claude"')
+    if assignment.alone and assignment.workers == "team":
+        problem = f"the agent {assignment.agent} works alone, and cannot have a team"
+        yield Finding(problem, where, 'leave `workers` out, or give it agent="claude"')
 
 
 def examine(plan: Plan, environ: Mapping[str, str]) -> list[Finding]:
@@ -149,6 +152,10 @@ def _programs(plan: Plan) -> Iterator[Finding]:
         yield from _program(tools.TMUX_OLDEST, "tmux", "tmux", "-V")
     if plan.agents & {"claude", "claude-headless"}:
         yield from _claude(plan)
+    for name in sorted(plan.agents.intersection(ALONE)):
+        if tools.find_agent(name) is None:
+            fix = f"install it, put it on PATH, or give the nodes another agent than {name}"
+            yield Finding(f"{name} is not installed, and nodes are to be done by it", name, fix)
     if plan.sandbox != "off":
         yield from _sandbox(required=plan.sandbox == "required")
 

@@ -16,8 +16,16 @@ from attractor.errors import InputError
 from attractor.run.layout import RunLayout
 
 SCHEMA_VERSION: Final = 1
+BUDGETS: Final = (
+    "budget_tokens",
+    "budget_tokens_per_hour",
+    "budget_usd",
+    "budget_usd_per_hour",
+    "node_budget_tokens",
+    "node_budget_usd",
+)
 CHANGEABLE: Final = frozenset(
-    {"auto_approve", "base_url", "budget_tokens", "budget_usd", "max_parallel", "on_end", "resumes"}
+    {"auto_approve", "base_url", "max_parallel", "on_end", "resumes", *BUDGETS}
 )
 _MOST_BYTES: Final = 1024 * 1024
 _MOST_AMOUNT: Final = 1e12
@@ -47,6 +55,20 @@ class Request:
     """Gates that ask a person take their default, or the first option, at once."""
     budget_usd: float | None = None
     budget_tokens: int | None = None
+    budget_usd_per_hour: float | None = None
+    """In any hour; what would be more waits."""
+    budget_tokens_per_hour: int | None = None
+    node_budget_usd: float | None = None
+    """For each node; empty for what the node says itself."""
+    node_budget_tokens: int | None = None
+    persistent: bool = False
+    """Many attempts, and two looks back: for a night without anybody."""
+    retrospectives: int = 0
+    """How often it is looked back at most, once everything is judged good."""
+    plan: str = ""
+    """The folder of the plan that it was made from; empty where a person drew the graph."""
+    goal: str = ""
+    """What that plan is for, in a person's words."""
     on_end: str = ""
     settings: tuple[str, ...] = ()
     claude: str = ""

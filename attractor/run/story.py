@@ -6,8 +6,8 @@ The Guardian decides from it, screens and reports show it. Pure: entries come in
 Whatever an entry is about, it may carry these keys, since what must happen together is one entry:
 `signal_id` (a signal that is applied by it), `task` (a task of ours that has ended), `dropped`
 (tasks that nobody waits for any more), `withdrawn` (questions that nobody need answer), `usage`
-(what the attempt has used so far), `orders` (what a Runner is told because of it) and `notices`
-(what the terminal is told).
+(what the attempt has used so far), `review` (what a reviewer of a node said), `orders` (what a
+Runner is told because of it) and `notices` (what the terminal is told).
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from typing import Any, Final, NamedTuple, final
 
 from attractor.pipeline.graph import NodeId
 from attractor.run.fold import Recorded, RunEvent, RunState
-from attractor.run.node_story import Attempt, NodeStory
+from attractor.run.node_story import REPLAN, Attempt, NodeStory
 from attractor.run.states import NodeEvent, NodeState
 
+BUDGETED: Final = ("input_tokens", "output_tokens", "cache_creation_tokens")
+"""What budgets count: all that went in or came out, but from a cache."""
 COUNTED: Final = (
     "requests",
     "input_tokens",
@@ -35,6 +37,8 @@ COUNTED: Final = (
     "sessions",
 )
 
+
+_MINUTE: Final = len("2026-11-21T17:05")
 
 HAND_BACK: Final = "hand back"
 """The rung on which a Runner has done what it can."""
@@ -52,7 +56,7 @@ class StoryEvent(StrEnum):
     RUN_RESUMED = "RunResumed"  # {request, pid}
     RUBRIC_SEALED = "RubricSealed"  # {folder, by, files, scope, acceptance}
     SIGNAL_HEARD = "SignalHeard"  # {type, node, attempt, text, ...}: it moves no node
-    TASK_BEGUN = "TaskBegun"  # {task, kind, node, attempt, about}
+    TASK_BEGUN = "TaskBegun"  # {task, kind, node, attempt, about, reserved}
     TASK_ENDED = "TaskEnded"  # {task, node, what, retry_at}: it moves no node
     DECISION_ASKED = "DecisionAsked"  # {id, node, attempt, kind, question, options, ...}
     DECISION_ANSWERED = "DecisionAnswered"  # {id, option, note, by}
@@ -60,6 +64,16 @@ class StoryEvent(StrEnum):
     STOPPING = "Stopping"  # {reason, result}
     RUN_ENDED = "RunEnded"  # {result, exit, reason, head}
     NOTED = "Noted"  # {what, node}
+    GRAPH_CHANGED = "GraphChanged"  # {why, node, change, acceptance, round}
+    PAUSED = "Paused"  # {until, why}
+
+
+class Pause(NamedTuple):
+    """A rest that the hour's budget asks for."""
+
+    at: str
+    until: str
+    why: str
 
 
 class Order(NamedTuple):
@@ -84,6 +98,8 @@ class Task:
     attempt: int
     about: Mapping[str, Any]
     at: str
+    reserved: int = 0
+    """The tokens that were set aside for it."""
 
     @property
     def closing(self) -> bool:
@@ -112,6 +128,8 @@ class Decision:
     """When the default counts, as the journal writes times; empty for never."""
     asked_at: str
     context: str = ""
+    commit: str = ""
+    """What it is about, where it is about something that was handed in."""
     option: str = ""
     note: str = ""
     by: str = ""
@@ -156,6 +174,15 @@ class Story:
     """What was used for no node: the rubric."""
     open_attempts: dict[str, int] = field(default_factory=dict)
     """Nodes with an attempt that is not closed."""
+    changes: list[dict[str, Any]] = field(default_factory=list)
+    """How the graph has grown, as the entries say it."""
+    looks_back: list[dict[str, Any]] = field(default_factory=list)
+    """Each {round, outcome, nodes, why, at} of a retrospective."""
+    pauses: list[Pause] = field(default_factory=list)
+    spent: dict[str, list[float]] = field(default_factory=dict)
+    """Tokens and dollars by the minute in which they were told."""
+    spent_tokens: float = 0.0
+    spent_usd: float = 0.0
 
     def node(self, node_id: str) -> NodeStory:
         """Return what happened to a node; nothing yet is a story, too."""
@@ -178,9 +205,8 @@ class Story:
 
     @property
     def tokens(self) -> int:
-        """Return the tokens that budgets count: all that went in or came out, but from a cache."""
-        counted = ("input_tokens", "output_tokens", "cache_creation_tokens")
-        return int(sum(self.used(key) for key in counted))
+        """Return the tokens that budgets count."""
+        return int(sum(self.used(key) for key in BUDGETED))
 
     def open_decisions(self) -> list[Decision]:
         """Return what waits for a person, the oldest first."""
@@ -202,7 +228,8 @@ class Story:
         handler = _HANDLERS.get(entry.event)
         if handler is not None:
             getattr(self, handler)(data, when)
-        self._measure(data, ended)
+        self._measure(data, ended, when)
+        self._review(data, when)
         for place, order in enumerate(data.get("orders", ())):
             node, attempt = str(order["node"]), int(order["attempt"])
             told = Order(entry.seq, place, node, attempt, order["type"], order["payload"])
@@ -217,7 +244,7 @@ class Story:
         decision = self.decisions[name]
         decision.option, decision.by, decision.answered_at = WITHDRAWN, "guardian", when
 
-    def _measure(self, data: Mapping[str, Any], ended: Task | None) -> None:
+    def _measure(self, data: Mapping[str, Any], ended: Task | None, when: str) -> None:
         usage = data.get("usage")
         if not isinstance(usage, Mapping):
             return
@@ -227,10 +254,32 @@ class Story:
             for key in COUNTED:
                 if amount := usage.get(key):
                     total[key] = total.get(key, 0.0) + float(amount)
+            self._spend(usage, {}, when)
             return
         attempt = self.attempt(name, data.get("attempt"))
         if attempt is not None:
+            self._spend(usage, attempt.usage, when)
             attempt.usage = dict(usage)
+
+    def _spend(self, usage: Mapping[str, Any], before: Mapping[str, Any], when: str) -> None:
+        """Keep what was used since; an attempt tells the whole of it each time."""
+        more = [
+            sum(float(usage.get(key) or 0) - float(before.get(key) or 0) for key in keys)
+            for keys in (BUDGETED, ("cost_usd",))
+        ]
+        self.spent_tokens += max(0.0, more[0])
+        self.spent_usd += max(0.0, more[1])
+        if any(each > 0 for each in more):
+            minute = self.spent.setdefault(when[:_MINUTE], [0.0, 0.0])
+            minute[:] = [old + max(0.0, new) for old, new in zip(minute, more, strict=True)]
+
+    def _review(self, data: Mapping[str, Any], when: str) -> None:
+        review, name = data.get("review"), data.get("node")
+        if isinstance(review, Mapping) and isinstance(name, str):
+            node = self.node(name)
+            attempt = node.attempt.number if node.attempt else 0
+            node.reviews.append({**review, "attempt": attempt, "at": when})
+            node.no_verdicts = 0
 
     def attempt(self, node_id: str, number: object) -> Attempt | None:
         """Return one attempt of a node."""
@@ -268,7 +317,7 @@ class Story:
             return
         _learn(node, attempt, data, when)
         if event == NodeEvent.REVIEW_REQUESTED.value:
-            node.since = len(node.verdicts)
+            node.since, node.reviews_since = len(node.verdicts), len(node.reviews)
         elif event == NodeEvent.REJECTED.value:
             attempt.rejections += 1
             attempt.returned.append((when, str(data.get("reason", ""))))
@@ -280,8 +329,9 @@ class Story:
     def _dispatched(self, name: str, data: Mapping[str, Any], when: str) -> None:
         node, number = self.node(name), int(data["attempt"])
         base, feedback = str(data.get("base", "")), str(data.get("feedback", ""))
-        node.attempts.append(Attempt(number, when, base, feedback=feedback))
-        node.since = len(node.verdicts)
+        reserved = int(data.get("reserved") or 0)
+        node.attempts.append(Attempt(number, when, base, feedback=feedback, reserved=reserved))
+        node.since, node.reviews_since = len(node.verdicts), len(node.reviews)
         node.no_verdicts, node.retry_at, node.reason = 0, 0.0, ""
         self.open_attempts[name] = number
 
@@ -292,6 +342,10 @@ class Story:
             node.merged = self.head = str(merged)
         failed = data.get("event") == NodeEvent.FAILED.value
         node.reason = str(data.get("reason", "")) if failed else ""
+
+    def _given_up(self, data: Mapping[str, Any], when: str) -> None:
+        node = self.node(str(data["node"]))
+        node.last, node.last_at = f"given up: {data.get('reason', '')}", when
 
     def _close(self, name: str, attempt: Attempt) -> None:
         attempt.closed = True
@@ -328,13 +382,15 @@ class Story:
         del when
         attempt = self.attempt(str(data["node"]), data.get("attempt"))
         if attempt is not None:
+            _note_written(attempt, data)
             self._close(str(data["node"]), attempt)
 
     def _task(self, data: Mapping[str, Any], when: str) -> None:
         name = str(data["task"])
         about = dict(data.get("about", {}))
         attempt = int(data.get("attempt", 0))
-        self.tasks[name] = Task(name, data["kind"], str(data.get("node", "")), attempt, about, when)
+        node, reserved = str(data.get("node", "")), int(data.get("reserved") or 0)
+        self.tasks[name] = Task(name, data["kind"], node, attempt, about, when, reserved)
         self.tasks_begun += 1
 
     def _task_ended(self, data: Mapping[str, Any], when: str) -> None:
@@ -345,8 +401,34 @@ class Story:
         node.retry_at, node.retry_from = float(data.get("retry_at") or 0.0), when
         if data.get("no_verdict") is True:
             node.no_verdicts += 1
+        if isinstance(remembered := data.get("remembered"), int):
+            node.remembered = remembered
+        if isinstance(looked := data.get("looked_back"), Mapping):
+            self._looked_back(looked, when)
         if node.attempt is not None:
             _learn(node, node.attempt, data, when)
+
+    def _looked_back(self, said: Mapping[str, Any], when: str) -> None:
+        self.looks_back.append({"nodes": [], "why": "", **said, "at": when})
+
+    def _grown(self, data: Mapping[str, Any], when: str) -> None:
+        self.changes.append(dict(data))
+        if self.rubric is not None:
+            said = {**self.rubric["acceptance"], **data.get("acceptance", {})}
+            self.rubric = {**self.rubric, "acceptance": said}
+        name = str(data["node"])
+        node = self.node(name)
+        node.no_verdicts, node.retry_at = 0, 0.0
+        if data["why"] == REPLAN:
+            node.replanned += 1
+            node.forgiven = len(node.attempts)
+            node.feedback = ""
+        else:
+            new = list(data["change"]["nodes"])
+            self._looked_back({"round": data["round"], "outcome": "added", "nodes": new}, when)
+
+    def _paused(self, data: Mapping[str, Any], when: str) -> None:
+        self.pauses.append(Pause(when, str(data["until"]), str(data.get("why", ""))))
 
     def _asked(self, data: Mapping[str, Any], when: str) -> None:
         name = str(data["id"])
@@ -361,6 +443,7 @@ class Story:
             deadline=str(data.get("deadline", "")),
             asked_at=when,
             context=str(data.get("context", "")),
+            commit=str(data.get("commit", "")),
         )
 
     def _answered(self, data: Mapping[str, Any], when: str) -> None:
@@ -399,6 +482,9 @@ _HANDLERS: Final = {
     StoryEvent.STOPPING.value: "_stopping",
     StoryEvent.RUN_ENDED.value: "_ended",
     StoryEvent.NOTED.value: "_noted",
+    StoryEvent.GRAPH_CHANGED.value: "_grown",
+    StoryEvent.PAUSED.value: "_paused",
+    RunEvent.NODE_GIVEN_UP.value: "_given_up",
 }
 
 
@@ -415,6 +501,7 @@ def _begins(data: Mapping[str, Any]) -> bool:
 def _learn(node: NodeStory, attempt: Attempt, data: Mapping[str, Any], when: str) -> None:
     """Take in what an entry says of the work itself."""
     attempt.commit = str(data.get("commit") or attempt.commit)
+    _note_written(attempt, data)
     if isinstance(verdict := data.get("verdict"), Mapping):
         node.verdicts.append({**verdict, "attempt": attempt.number, "at": when})
         node.no_verdicts = 0
@@ -422,6 +509,11 @@ def _learn(node: NodeStory, attempt: Attempt, data: Mapping[str, Any], when: str
         node.output = output
     if isinstance(feedback := data.get("feedback"), str) and not _begins(data):
         node.feedback = feedback
+
+
+def _note_written(attempt: Attempt, data: Mapping[str, Any]) -> None:
+    if isinstance(wrote := data.get("wrote"), bool):
+        attempt.wrote = wrote or bool(attempt.wrote)
 
 
 def _told(data: Mapping[str, Any]) -> str:

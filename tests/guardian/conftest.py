@@ -17,6 +17,7 @@ from attractor.errors import StorageError
 from attractor.pipeline.dot import parse
 from attractor.pipeline.graph import Graph, NodeId, build
 from attractor.run.fold import RunEvent
+from attractor.run.growth import LATER, Change, grown
 from attractor.run.journal import Entry
 from attractor.run.limits import Limits
 from attractor.run.request import Request
@@ -29,6 +30,7 @@ from guardian.core import Core
 from guardian.ending import give_again
 from guardian.hearing import Heard
 from guardian.loop import Loop
+from guardian.reviewing import closing, next_reviewer
 from guardian.terms import Terms
 
 NANOSECONDS = 1_000_000_000
@@ -80,19 +82,19 @@ class Doing:
 class House:
     """What one run has outside of its Guardian."""
 
-    def __init__(self, dot: str, limits: Mapping[str, Limits] | None = None, **asked: Any) -> None:
+    def __init__(
+        self,
+        dot: str,
+        limits: Mapping[str, Limits] | None = None,
+        terms: Mapping[str, Any] | None = None,
+        **asked: Any,
+    ) -> None:
         self.dot = dot
-        self.graph: Graph = build(parse(dot))
         self.times = Times()
-        given = limits or {}
-        self.terms = {
-            str(node.id): Terms(
-                role=role(self.graph, node),
-                checks=("make test",),
-                limits=given.get(str(node.id), given.get("", Limits())),
-            )
-            for node in self.graph.nodes.values()
-        }
+        self.limits = limits or {}
+        self.more = terms or {}
+        """What the terms of every node say, beside."""
+        self.graph, self.terms = self.grown(())
         self.request = Request(
             run_id="r", project="/p", run_root="/p/r", pipeline="/p/r.dot", base_commit="base",
             **asked,
@@ -122,6 +124,22 @@ class House:
         self.on_order: Callable[[str], None] = _nothing
         self.on_end_session: Callable[[str], None] = _nothing
 
+    def grown(self, changes: Iterable[Mapping[str, Any]]) -> tuple[Graph, dict[str, Terms]]:
+        """Do as `guardian.assemble` with the graph and its terms."""
+        made = [Change.from_json(each["change"]) for each in changes]
+        graph = build(parse(grown(self.dot, "r.dot", made)))
+        given = self.limits
+        return graph, {
+            str(node.id): Terms(
+                role=role(graph, node),
+                checks=("make test",),
+                limits=given.get(str(node.id), given.get("", Limits())),
+                later=bool(node.attrs.get(LATER)),
+                **self.more,
+            )
+            for node in graph.nodes.values()
+        }
+
     # The Guardian
 
     def guardian(self) -> Loop:
@@ -143,6 +161,7 @@ class House:
         asked = self.request
         record = Record(self, life)
         story = read(self.journal)
+        self.graph, self.terms = self.grown(story.changes)
 
         def add(events: Iterable[tuple[str, dict[str, Any]]]) -> None:
             for entry in record.append_all(events):
@@ -445,7 +464,20 @@ class Auditor:
         assert verdict["outcome"] == "passed"
         assert verdict["commit"] == current.commit
         assert verdict["attempt"] == current.number == data["attempt"]
+        self._reviewed(node, data["node"], current)
         self._merged(data, current)
+
+    def _reviewed(self, node: Any, name: str, current: Any) -> None:
+        named = self.house.terms[name].review
+        reviews = node.reviews[node.reviews_since :]
+        assert all(each["commit"] == current.commit for each in reviews)
+        decided = any(
+            (each.node, each.commit, each.option) == (name, current.commit, "merge it")
+            for each in self.story.decisions.values()
+        )
+        if named and not decided:
+            assert not next_reviewer(named, reviews), "merged without the reviews it needs"
+            assert closing(reviews), "merged on the judge's word alone"
 
     def _merged(self, data: Mapping[str, Any], current: Any) -> None:
         done = (data["node"], current.number)

@@ -65,7 +65,12 @@ WORDS = {
     "Stopping": "stopping {result}",
     "RunEnded": "ended {result} {exit}",
     "RunResumed": "resumed",
+    "NodeGivenUp": "given up {node}",
+    "GraphChanged": "grown {why} {node}",
+    "Paused": "paused",
 }
+TERMS = ("budget", "memory", "replan", "retry_models", "review")
+PART = {"label": "more", "prompt": "do it", "acceptance": "it is done", "files": ["x.py"]}
 QUIET = frozenset({Role.PLACE, Role.EXIT})
 
 
@@ -73,7 +78,8 @@ class History:
     """One run, told in the language above."""
 
     def __init__(self, house: type[Any], graph: str, limits: Limits, **asked: Any) -> None:
-        self.house = house(f"digraph g {{ {graph} }}", {"": limits}, **asked)
+        terms = {key: asked.pop(key) for key in TERMS if key in asked}
+        self.house = house(f"digraph g {{ {graph} }}", {"": limits}, terms, **asked)
         self.house.on_runner = self.runner
         self.house.on_end_session = lambda node: self.news.append(f"session {node}")
         self.news: list[str] = []
@@ -102,6 +108,8 @@ class History:
         node, _, attempt = where.partition("/")
         kind, *pairs = words
         said: dict[str, Any] = dict(pair.split("=", 1) for pair in pairs)
+        if "wrote" in said:
+            said["wrote"] = said["wrote"] == "yes"
         if "tokens" in said:
             said["usage"] = {"input_tokens": int(said.pop("tokens"))}
         number = int(attempt) if attempt else len(self.house.story().node(node).attempts)
@@ -150,6 +158,19 @@ class History:
             "merge": {"status": answer, "feedback": "it conflicts", "commit": f"m-{node}"},
             "tool": {"exit": int(answer) if answer.isdigit() else None, "tail": "the last lines"},
             "answer": {"answer": answer},
+            "review": {
+                "outcome": answer,
+                "findings": [{"file": "a.py", "line": 3, "problem": "bad"}] * (answer == "findings"),
+                "why": "no login",
+            },
+            "remember": {"ok": True, "added": [], "flagged": []},
+            "replan": {
+                "outcome": "split",
+                "parts": [PART | {"label": str(each)} for each in range(int(answer))]
+                if answer.isdigit()
+                else [],
+            },
+            "retrospect": {"outcome": answer, "additions": [PART] * (answer == "added")},
         }[kind]
         self.house.finish(name, said)
 
@@ -439,12 +460,12 @@ HISTORIES: dict[str, tuple[str, dict[str, Any], str]] = {
         end merge t conflict -> t failed for good; ended failed 1; !ESCALATION""",
     ),
     "a run whose budget is used ends its sessions, and can go on with more": (
-        ONE, {"budget_tokens": 100}, f"""{BEGIN}
-        w ORCHESTRATOR_CRASHED tokens=99 -> heard ORCHESTRATOR_CRASHED
-        w ORCHESTRATOR_CRASHED tokens=100 -> heard ORCHESTRATOR_CRASHED; stopping budget; \
+        ONE, {"budget_tokens": 9000}, f"""{BEGIN}
+        w ORCHESTRATOR_CRASHED tokens=8999 -> heard ORCHESTRATOR_CRASHED
+        w ORCHESTRATOR_CRASHED tokens=9000 -> heard ORCHESTRATOR_CRASHED; stopping budget; \
             !ESCALATION; w failed free; >KILL_ORCHESTRATOR w
         w RUNNER_EXITED + gone w -> closed w; ended budget 5; !ESCALATION
-        resume budget_tokens=1000 -> resumed; w dispatched 2; runner w 2
+        resume budget_tokens=100000 -> resumed; w dispatched 2; runner w 2
         {PASS}{DONE}""",
     ),
     "a run that a person stops is not charged for it, and can be resumed": (
@@ -511,6 +532,163 @@ HISTORIES: dict[str, tuple[str, dict[str, Any], str]] = {
         w NEEDS_REVIEW id=x commit_hash=c1 ->
         kill ->
         w NEEDS_REVIEW id=x commit_hash=c1 ->""",
+    ),
+    "what is judged good is scanned and reviewed, and then merged": (
+        ONE, {"review": ("self", "gemini", "codex")}, f"""{BEGIN}{REVIEW}
+        end validate w passed -> -validate w; +review w
+        end review w passed -> -review w; +review w
+        end review w passed -> -review w; +review w
+        end review w unavailable -> -review w; +review w
+        end review w passed -> -review w; +merge w{DONE}""",
+    ),
+    "where no other reviewer can be had, the review by itself closes it": (
+        ONE, {"review": ("gemini",)}, f"""{BEGIN}{REVIEW}
+        end validate w passed -> -validate w; +review w
+        end review w passed -> -review w; +review w
+        end review w unavailable -> -review w; +review w
+        kill ->
+        end review w passed -> -review w; +merge w{DONE}""",
+    ),
+    "what a review finds goes back, and the new work is judged and reviewed from the beginning": (
+        ONE, {"review": ("self",)}, f"""{BEGIN}{REVIEW}
+        end validate w passed -> -validate w; +review w
+        end review w passed -> -review w; +review w
+        end review w findings -> w rejected; >VALIDATION_FAILED w
+        w NEEDS_REVIEW commit_hash=c2 -> w review_requested; +validate w
+        end validate w passed -> -validate w; +review w
+        end review w passed -> -review w; +review w
+        end review w passed -> -review w; +merge w{DONE}""",
+    ),
+    "at the limit of attempts a person decides about findings": (
+        ONE, {"review": ("self",), "max_attempts": 1}, f"""{BEGIN}{REVIEW}
+        end validate w passed -> -validate w; +review w
+        end review w findings -> ?d1 review merge it|give it back|give up; !ESCALATION
+        kill ->
+        answer d1 "give it back" -> d1=give it back terminal; w rejected; >VALIDATION_FAILED w
+        w NEEDS_REVIEW commit_hash=c2 -> w review_requested; +validate w
+        end validate w passed -> -validate w; +review w
+        end review w findings -> ?d2 review merge it|give it back|give up; !ESCALATION
+        answer d2 "merge it" -> d2=merge it terminal; +merge w{DONE}""",
+    ),
+    "a person may give up what a review has found": (
+        ONE, {"review": ("self",), "max_attempts": 1}, f"""{BEGIN}{REVIEW}
+        end validate w passed -> -validate w; +review w
+        end review w findings -> ?d1 review merge it|give it back|give up; !ESCALATION
+        answer d1 "give up" -> d1=give up terminal; w failed for good; >KILL_ORCHESTRATOR w; \
+            !ESCALATION
+        w RUNNER_EXITED -> closed w; ended failed 1; !ESCALATION""",
+    ),
+    "a node that fails in the same way and leaves nothing is planned again, once": (
+        ONE, {"replan": True, "max_attempts": 2}, f"""{BEGIN}
+        w RUNNER_EXITED wrote=no + gone w -> w failed; w dispatched 2; runner w 2
+        w RUNNER_EXITED wrote=no + gone w -> w failed; +replan w
+        kill ->
+        end replan w 2 -> grown replan w; w requeued; w_1 dispatched 1; runner w_1 1
+        kill ->
+        w_1 NEEDS_REVIEW commit_hash=c1 -> w_1 review_requested; +validate w_1
+        end validate w_1 passed -> -validate w_1; +merge w_1
+        end merge w_1 merged -> w_1 passed; >VALIDATION_PASSED w_1; w dispatched 3; runner w 3
+        w_1 RUNNER_EXITED -> closed w_1
+        w RUNNER_EXITED wrote=no + gone w -> w failed; w dispatched 4; runner w 4
+        w RUNNER_EXITED wrote=no + gone w -> w failed for good; !ESCALATION; ended failed 1; \
+            !ESCALATION""",
+    ),
+    "a node that has left something is given up, not planned again": (
+        ONE, {"replan": True, "max_attempts": 2}, f"""{BEGIN}
+        w RUNNER_EXITED wrote=no + gone w -> w failed; w dispatched 2; runner w 2
+        w RUNNER_EXITED wrote=yes + gone w -> w failed; given up w; !ESCALATION; ended failed 1; \
+            !ESCALATION""",
+    ),
+    "where nobody can plan it again, it is given up": (
+        ONE, {"replan": True, "max_attempts": 1}, f"""{BEGIN}
+        w RUNNER_EXITED wrote=no + gone w -> w failed; +replan w
+        none replan w -> -replan w
+        wait 20 -> +replan w
+        none replan w -> -replan w
+        wait 20 -> +replan w
+        none replan w -> -replan w; given up w; !ESCALATION; ended failed 1; !ESCALATION""",
+    ),
+    "the same failure again makes the next attempt wait, longer each time, also after a kill": (
+        ONE, {"max_attempts": 9}, f"""{BEGIN}
+        w RUNNER_EXITED reason=a + gone w -> w failed; w dispatched 2; runner w 2
+        w RUNNER_EXITED reason=a + gone w -> w failed
+        wait 59 ->
+        kill ->
+        wait 1 -> w dispatched 3; runner w 3
+        w RUNNER_EXITED reason=a + gone w -> w failed
+        wait 119 ->
+        wait 1 -> w dispatched 4; runner w 4
+        w RUNNER_EXITED reason=b + gone w -> w failed; w dispatched 5; runner w 5""",
+    ),
+    "it is looked back before the end, and what is added is done like all else": (
+        ONE, {"retrospectives": 2}, f"""{BEGIN}{PASS}
+        end merge w merged -> w passed; >VALIDATION_PASSED w; +retrospect finish
+        w RUNNER_EXITED -> closed w
+        end retrospect finish added -> grown retrospect finish; R01 dispatched 1; runner R01 1
+        kill ->
+        R01 NEEDS_REVIEW commit_hash=c2 -> R01 review_requested; +validate R01
+        end validate R01 passed -> -validate R01; +merge R01
+        end merge R01 merged -> R01 passed; >VALIDATION_PASSED R01; +retrospect finish
+        R01 RUNNER_EXITED -> closed R01
+        end retrospect finish silent -> -retrospect finish; ended validated 0; \
+            !PIPELINE_COMPLETE""",
+    ),
+    "a run whose added work fails does not end well": (
+        ONE, {"retrospectives": 1, "max_attempts": 1}, f"""{BEGIN}{PASS}
+        end merge w merged -> w passed; >VALIDATION_PASSED w; +retrospect finish
+        w RUNNER_EXITED -> closed w
+        end retrospect finish added -> grown retrospect finish; R01 dispatched 1; runner R01 1
+        R01 RUNNER_EXITED + gone R01 -> R01 failed for good; !ESCALATION; ended failed 1; \
+            !ESCALATION""",
+    ),
+    "where nobody looks back, the run ends all the same": (
+        ONE, {"retrospectives": 1}, f"""{BEGIN}{PASS}
+        end merge w merged -> w passed; >VALIDATION_PASSED w; +retrospect finish
+        w RUNNER_EXITED -> closed w
+        none retrospect finish -> -retrospect finish
+        wait 20 -> +retrospect finish
+        none retrospect finish -> -retrospect finish
+        wait 20 -> +retrospect finish
+        none retrospect finish -> -retrospect finish; ended validated 0; !PIPELINE_COMPLETE""",
+    ),
+    "each verdict is remembered, and that holds nothing up": (
+        ONE, {"memory": True}, f"""{BEGIN}{REVIEW}
+        end validate w failed -> w rejected; >VALIDATION_FAILED w; +remember w
+        kill ->
+        w NEEDS_REVIEW commit_hash=c2 -> w review_requested; +validate w
+        end remember w ok -> -remember w
+        end validate w passed -> -validate w; +merge w; +remember w
+        none remember w -> -remember w{DONE}""",
+    ),
+    "a budget of the hour has the next session wait, also after a kill": (
+        TWO, {"budget_tokens_per_hour": 9000, "max_parallel": 1}, """
+        begin -> +rubric
+        rubric -> sealed; a dispatched 1; runner a 1
+        a RUNNER_EXITED tokens=8500 + gone a -> a failed; paused; !ESCALATION
+        wait 1800 ->
+        kill ->
+        wait 1800 ->
+        wait 60 -> a dispatched 2; runner a 2""",
+    ),
+    "a budget that cannot hold the next session ends the run, and a higher one goes on": (
+        ONE, {"budget_tokens": 9000}, f"""{BEGIN}
+        w RUNNER_EXITED tokens=8500 + gone w -> w failed; stopping budget; !ESCALATION; \
+            ended budget 5; !ESCALATION
+        resume budget_tokens=100000 -> resumed; w dispatched 2; runner w 2
+        {PASS}{DONE}""",
+    ),
+    "a node's own budget ends the run": (
+        ONE, {"node_budget_tokens": 3000}, f"""{BEGIN}
+        w ORCHESTRATOR_CRASHED tokens=3000 -> heard ORCHESTRATOR_CRASHED; stopping budget; \
+            !ESCALATION; w failed free; >KILL_ORCHESTRATOR w
+        w RUNNER_EXITED + gone w -> closed w; ended budget 5; !ESCALATION""",
+    ),
+    "what does not fit now begins when others have ended": (
+        TWO, {"budget_tokens": 4500}, """
+        begin -> +rubric
+        rubric -> sealed; a dispatched 1; b dispatched 1; runner a 1; runner b 1
+        a NEEDS_REVIEW commit_hash=c -> a review_requested
+        b RUNNER_EXITED tokens=100 + gone b -> b failed; +validate a""",
     ),
     "a superseded attempt changes nothing": (
         ONE, {}, f"""{BEGIN}

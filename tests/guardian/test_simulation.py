@@ -170,12 +170,21 @@ class Simulation:
             max_attempts=rng.choice((1, 2, 3, 3, 4, 5)), max_violations=rng.randint(1, 3)
         )
         asked: dict[str, Any] = {"max_parallel": rng.randint(1, 4)}
+        asked["retrospectives"] = rng.choice((0, 0, 1, 2))
+        asked["budget_tokens_per_hour"] = rng.choice((None, None, None, rng.randint(4_100, 9_000)))
         if not self.calm:
-            asked["budget_tokens"] = rng.choice((None, None, None, rng.randint(50, 3_000)))
+            asked["budget_tokens"] = rng.choice((None, None, None, rng.randint(2_500, 9_000)))
+            asked["node_budget_tokens"] = rng.choice((None, None, None, rng.randint(2_100, 5_000)))
             asked["auto_approve"] = rng.random() < 0.1
+        terms = {
+            "review": rng.choice(((), ("self",), ("self", "gemini", "codex"), ("gemini",))),
+            "memory": rng.random() < 0.5,
+            "replan": rng.random() < 0.5,
+            "retry_models": rng.choice(((), ("two", ""), ("two", "three"))),
+        }
         drawing = Drawing(rng)
         self.back = drawing.back
-        self.house = house(drawing.text(), {"": limits}, **asked)
+        self.house = house(drawing.text(), {"": limits}, terms, **asked)
         self.house.point, self.house.cut = self.point, self.cut
         self.house.on_task, self.house.on_runner = self.on_task, self.on_runner
         self.house.on_order, self.house.on_end_session = self.on_order, self.on_end_session
@@ -392,6 +401,8 @@ class Simulation:
         mode = "COMPLETE" if session.over == "COMPLETE" else "FAILED"
         id_ = f"exit-{session.node}-{session.attempt}"
         payload = {"mode": mode, "reason": session.over, "usage": self.usage(session)}
+        if self.rng.random() < 0.9:
+            payload["wrote"] = session.commits > 0
         self.send(Heard(id_, "RUNNER_EXITED", "runner", session.node, session.attempt, payload))
         if self.rng.random() < 0.2:
             straggler = self.rng.choice((*NEWS, "NEEDS_REVIEW", "VIOLATION", "ORCHESTRATOR_STUCK"))
@@ -556,6 +567,38 @@ class Simulation:
         answer = self.rng.choice(("in blue", "in red", None, ""))
         return self.trouble() or {"answer": answer, **self.used()}
 
+    def end_review(self, spec: dict[str, Any]) -> dict[str, Any]:
+        if said := self.trouble():
+            return said
+        other = spec["reviewer"] not in ("scan", "self")
+        among = ["passed"] * 20 + ["unavailable"] * (5 * other) + ["findings"] * (5 * (not self.calm))
+        outcome = self.rng.choice(among)
+        found = [{"file": "a.py", "line": 1, "problem": "wrong", "fix": "mend it"}]
+        self.counted[f"review {outcome}"] += 1
+        return {"outcome": outcome, "findings": found * (outcome == "findings"), **self.used()}
+
+    def end_remember(self, spec: dict[str, Any]) -> dict[str, Any]:
+        del spec
+        flagged = [{"text": "never use it", "against": "use it"}] * (self.rng.random() < 0.1)
+        return self.trouble() or {"ok": True, "added": ["it works"], "flagged": flagged}
+
+    def part(self) -> dict[str, Any]:
+        self.names += 1
+        name = f"part {self.names}"
+        return {"label": name, "prompt": name, "acceptance": name, "files": [f"{self.names}.py"]}
+
+    def end_replan(self, spec: dict[str, Any]) -> dict[str, Any]:
+        del spec
+        self.counted["planned again"] += 1
+        parts = [self.part() for _ in range(self.rng.randint(1, 4))]
+        return self.trouble(0.3) or {"outcome": "split", "parts": parts, **self.used()}
+
+    def end_retrospect(self, spec: dict[str, Any]) -> dict[str, Any]:
+        added = [self.part() for _ in range(self.rng.choice((0, 0, 1, 3)))]
+        self.counted[f"looked back, round {spec['round']}"] += 1
+        outcome = "added" if added else "silent"
+        return self.trouble() or {"outcome": outcome, "additions": added, **self.used()}
+
     def end_books(self, spec: dict[str, Any]) -> dict[str, Any]:
         del spec
         return self.trouble() or {"ok": True, "notes": []}
@@ -605,7 +648,8 @@ class Simulation:
             return False
         self.resumes -= 1
         self.counted["resumed"] += 1
-        self.house.resume(**({"budget_tokens": None} if result == "budget" else {}))
+        more = {"budget_tokens": None, "node_budget_tokens": None}
+        self.house.resume(**(more if result == "budget" else {}))
         self.die("ended")
         return True
 

@@ -372,6 +372,10 @@ MORE = st.fixed_dictionaries(
         "notices": st.lists(st.just({"type": "ESCALATION", "payload": {}}), max_size=1),
         "closed": st.booleans(),
         "verdict": st.just({"outcome": "passed", "score": 1.0}),
+        "review": st.just({"outcome": "findings", "reviewer": "self"}),
+        "wrote": st.booleans(),
+        "remembered": st.integers(0, 3),
+        "looked_back": st.just({"round": 1, "outcome": "silent"}),
         "commit": st.just("d" * 40),
         "feedback": st.text(max_size=3),
         "reason": st.text(max_size=3),
@@ -386,12 +390,22 @@ def particulars(draw: Any, event: str, story: Story) -> dict[str, Any]:
     ended = {"result": "stopped", "reason": "", "exit": 4, "head": ""}
     must: dict[str, dict[str, Any]] = {
         StoryEvent.RUN_RESUMED: {"request": {"run_id": "r"}, "pid": 1},
-        StoryEvent.RUBRIC_SEALED: dict.fromkeys(("folder", "by", "files", "scope", "acceptance")),
+        StoryEvent.RUBRIC_SEALED: {
+            **dict.fromkeys(("folder", "by", "files", "scope")),
+            "acceptance": {},
+        },
         StoryEvent.SIGNAL_HEARD: {"type": draw(st.sampled_from(["AGENT_REGISTERED", "X"]))},
         StoryEvent.TASK_BEGUN: {"task": "t-1", "kind": "validate"},
         StoryEvent.TASK_ENDED: {"node": draw(st.sampled_from(["", "a"])), "retry_at": 1.0},
         StoryEvent.DECISION_ASKED: {**ASKED[1], "id": f"d{len(story.decisions) + 1}"},
         StoryEvent.DECISION_ANSWERED: {"id": f"d{len(story.decisions)}", "option": "yes"},
+        StoryEvent.PAUSED: {"until": "2026-11-21T18:00:00Z", "why": ""},
+        StoryEvent.GRAPH_CHANGED: {
+            "why": draw(st.sampled_from(["replan", "retrospect"])),
+            "change": {"nodes": {"R01": {}}, "attrs": {}, "edges": []},
+            "acceptance": {"R01": "x"},
+            "round": 1,
+        },
         StoryEvent.RUN_ENDED: ended,
         StoryEvent.STOPPING: ended,
     }

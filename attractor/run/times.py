@@ -1,0 +1,18 @@
+"""The journal's times as numbers."""
+
+from __future__ import annotations
+
+import calendar
+import re
+from typing import Final
+
+_PARTS: Final = 6
+
+
+def seconds_of(text: str) -> float:
+    """Return a time of the journal in seconds since 1970; 0 for none."""
+    whole, _, rest = text.rstrip("Z").partition(".")
+    parts = [int(each) for each in re.findall(r"\d+", whole)]
+    if len(parts) != _PARTS:
+        return 0.0
+    return calendar.timegm((*parts, 0, 0, 0)) + float(f"0.{rest or 0}")
