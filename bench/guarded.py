@@ -22,10 +22,11 @@ from attractor.run.begin import begin
 from attractor.run.branch import integration_branch
 from attractor.run.fold import RunEvent
 from attractor.run.journal import Entry, Journal
+from attractor.run.records import Order
 from attractor.run.request import Request
 from attractor.run.roles import role
 from attractor.run.states import NodeState
-from attractor.run.story import Order, StoryEvent, read
+from attractor.run.story import StoryEvent, read
 from guardian.children import Result
 from guardian.core import Core, Event
 from guardian.hearing import Heard
@@ -149,6 +150,9 @@ class Quiet:
 
     def assign(self, core: Core, node: str, attempt: int) -> None:
         """Write no assignment."""
+
+    def tell(self, core: Core) -> None:
+        """Nobody looks."""
 
     def show(self, statuses: Mapping[NodeId, NodeState]) -> None:
         """Show nothing."""

@@ -11,9 +11,11 @@ from typing import Any, Final
 
 from attractor.pipeline.graph import NodeId
 from attractor.run.limits import seconds
+from attractor.run.records import Decision
+from attractor.run.reviews import SCAN
 from attractor.run.roles import Role, options
 from attractor.run.states import DONE, NodeEvent, NodeState
-from attractor.run.story import Decision, StoryEvent
+from attractor.run.story import StoryEvent
 from attractor.run.times import seconds_of
 from guardian import answers, way_back
 from guardian.breaker import Action
@@ -21,7 +23,7 @@ from guardian.budget import Own, room, tokens_for, used_up
 from guardian.core import Core
 from guardian.ending import fail, overdone
 from guardian.hearing import answered
-from guardian.reviewing import SCAN, next_reviewer
+from guardian.reviewing import next_reviewer
 
 _MOST_ROUNDS: Final = 100_000
 _EXITS: Final = {"validated": 0, "failed": 1, "stopped": 4, "budget": 5}

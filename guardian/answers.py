@@ -11,12 +11,14 @@ from typing import Any, Final
 
 from attractor.run.growth import Change, before_exit, in_parts
 from attractor.run.node_story import REPLAN, RETROSPECT
+from attractor.run.records import Decision, Task
+from attractor.run.reviews import FINDINGS, PASSED, SCAN
 from attractor.run.roles import Role
 from attractor.run.states import NodeEvent
-from attractor.run.story import Decision, StoryEvent, Task
+from attractor.run.story import StoryEvent
 from guardian.core import Core
 from guardian.ending import fail
-from guardian.reviewing import FINDINGS, PASSED, SCAN, feedback
+from guardian.reviewing import feedback
 
 Answer = Mapping[str, Any]
 
@@ -193,7 +195,7 @@ def _validate(core: Core, task: Task, said: Answer) -> None:
         stop(core, f"the rubric was changed after it was sealed: {said.get('feedback', '')}")
         return
     verdict = _kept(said)
-    done = {"task": task.id, "attempt": task.attempt, "verdict": verdict, "usage": usage}
+    done: dict[str, Any] = {"task": task.id, "attempt": task.attempt, "verdict": verdict, "usage": usage}
     if outcome == "investigate":
         _ended(core, task, "the score is between: it is looked at again", **_but_task(done))
     elif core.terms[task.node].role in _GATES:
@@ -270,7 +272,8 @@ _REVIEW: Final = ("reviewer", "outcome", "findings", "why", "allowed", "seconds"
 def _review(core: Core, task: Task, said: Answer) -> None:
     kept = {key: said[key] for key in _REVIEW if key in said}
     review = {**kept, "reviewer": task.about["reviewer"], "commit": task.about["commit"]}
-    done = {"task": task.id, "attempt": task.attempt, "review": review, "usage": said.get("usage")}
+    done: dict[str, Any] = {"task": task.id, "attempt": task.attempt, "review": review}
+    done["usage"] = said.get("usage")
     who = "the scan" if review["reviewer"] == SCAN else f"the review by {review['reviewer']}"
     if said["outcome"] != FINDINGS:
         words = "passed it" if said["outcome"] == PASSED else f"cannot be had: {said.get('why')}"

@@ -133,7 +133,7 @@ class _Grown:
 
 def _sweep(layout: RunLayout) -> None:
     """Remove what a Guardian left half-written that was killed."""
-    own = (layout.owner, layout.success, layout.final)
+    own = (layout.owner, layout.success, layout.final, layout.progress)
     sweep(layout.root, {SENT, *map(os.path.basename, own)}.__contains__)
     for node in nodes_of(layout):
         sweep(layout.node(node), {os.path.basename(layout.assignment(node))}.__contains__)

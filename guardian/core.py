@@ -22,9 +22,10 @@ from attractor.pipeline.graph import Graph, Node, NodeId
 from attractor.run.fold import RunEvent
 from attractor.run.node_story import Attempt
 from attractor.run.plan import Plan
+from attractor.run.records import Task
 from attractor.run.roles import Role
 from attractor.run.states import RUNNING, NodeEvent, NodeState, advance
-from attractor.run.story import Story, StoryEvent, Task
+from attractor.run.story import Story, StoryEvent
 from attractor.run.times import seconds_of
 from guardian.breaker import Next, after
 from guardian.budget import MODEL_TASKS, tokens_for

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, final
 
 from attractor.apart import apart
-from attractor.errors import AttractorError
+from attractor.errors import AttractorError, StorageError
 from attractor.pipeline.graph import NodeId
 from attractor.run import assignment, report, watched
 from attractor.run.layout import RunLayout
@@ -22,6 +23,7 @@ from signals.sign import read_key
 
 _MEMORY_TOKENS: Final = 1_500
 _SECONDS: Final = 20.0
+_PROGRESS_SECONDS: Final = 5.0
 
 
 @final
@@ -37,6 +39,8 @@ class Paper:
         self._clock = clock
         self._view = View(layout.dot)
         self._assigned: dict[str, int] = {}
+        self._progress = -1
+        self._progress_at = 0.0
 
     def assign(self, core: Core, node: str, attempt: int) -> None:
         """Write what the Runner of an attempt is told, unless it was written."""
@@ -94,6 +98,18 @@ class Paper:
     def show(self, statuses: Mapping[NodeId, NodeState]) -> None:
         """Show the statuses in the run's own DOT file."""
         self._view.show(statuses)
+
+    def tell(self, core: Core) -> None:
+        """Write how far the run is; while it goes on, not all the time."""
+        story, now = core.story, self._clock.monotonic()
+        often = story.ended is None and now - self._progress_at < _PROGRESS_SECONDS
+        if story.core.seq == self._progress or (often and self._progress >= 0):
+            return
+        from attractor.run.progress_file import markdown
+
+        with contextlib.suppress(StorageError):  # a view: the next round writes it
+            atomic.replace(self._layout.progress, markdown(story).encode())
+            self._progress, self._progress_at = story.core.seq, now
 
     def end_session(self, node: str) -> None:
         """End the session of a Runner that cannot be kept alive."""

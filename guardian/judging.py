@@ -67,6 +67,7 @@ def _judged(spec: Mapping[str, Any], tree: str, case: Case, work: Work, ask: Ask
             cwd=_folder(tree, str(spec["target_dir"])),
             system=judge.SYSTEM,
             model=str(spec["model"]),
+            agent=str(spec.get("agent") or "claude"),
             timeout_seconds=float(spec["ask_timeout"]),
             max_turns=judge.turns(int(spec["round"])),
         )

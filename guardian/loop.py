@@ -23,8 +23,9 @@ from typing import Any, Final, Protocol, final
 from attractor.errors import StorageError, ToolError
 from attractor.pipeline.graph import NodeId
 from attractor.run.journal import Entry
+from attractor.run.records import Order, Task
 from attractor.run.states import NodeState
-from attractor.run.story import Order, Story, Task
+from attractor.run.story import Story
 from guardian import specs
 from guardian.advance import advance
 from guardian.answers import answer
@@ -83,6 +84,7 @@ class Desk(Protocol):
 
     def assign(self, core: Core, node: str, attempt: int) -> None: ...
     def show(self, statuses: Mapping[NodeId, NodeState]) -> None: ...
+    def tell(self, core: Core) -> None: ...
     def end_session(self, node: str) -> None: ...
     def conclude(self, core: Core) -> None: ...
 
@@ -194,6 +196,7 @@ class Loop:
         if self._shown != core.moves:
             self._desk.show(core.story.core.statuses)
             self._shown = core.moves
+        self._desk.tell(core)
 
     def _see_to_tasks(self, tasks: Sequence[Task]) -> None:
         wanted = {each.id: each for each in tasks}

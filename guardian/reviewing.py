@@ -10,11 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-SCAN: Final = "scan"
-SELF: Final = "self"
-PASSED: Final = "passed"
-FINDINGS: Final = "findings"
-UNAVAILABLE: Final = "unavailable"
+from attractor.run.reviews import PASSED, SCAN, SELF, UNAVAILABLE
+
 _MOST_TOLD: Final = 20
 _MOST_TEXT: Final = 1_000
 
@@ -37,16 +34,6 @@ def next_reviewer(named: Sequence[str], reviews: Sequence[Mapping[str, Any]]) ->
         if said.get(name) != UNAVAILABLE:
             return name
     return "" if said.get(SELF) == PASSED else SELF
-
-
-def closing(reviews: Sequence[Mapping[str, Any]]) -> str:
-    """Return who passed the work last, beside the scan."""
-    passed = [
-        str(each["reviewer"])
-        for each in reviews
-        if each["outcome"] == PASSED and each["reviewer"] != SCAN
-    ]
-    return passed[-1] if passed else ""
 
 
 def feedback(reviewer: str, findings: Sequence[Mapping[str, Any]]) -> str:

@@ -8,10 +8,10 @@ from typing import Any, Final
 from attractor.run import limits
 from attractor.run.assignment import inside
 from attractor.run.branch import integration_branch
+from attractor.run.records import Task
+from attractor.run.reviews import SELF
 from attractor.run.roles import Role
-from attractor.run.story import Task
 from guardian.core import Core
-from guardian.reviewing import SELF
 
 OWN_AGENT: Final = "claude"
 _BEFORE: Final = 20

@@ -20,8 +20,8 @@ from attractor.errors import AttractorError, InputError, ProtocolError
 from attractor.run.keeping import ensure_keeper
 from attractor.run.layout import RunLayout
 from attractor.run.locate import whole_run
+from attractor.run.records import Decision
 from attractor.run.recount import Recounted, recount, story_of
-from attractor.run.story import Decision
 from signals.clock import SystemClock
 from signals.mailbox import Mailbox
 from signals.sign import read_key

@@ -12,8 +12,8 @@ import click
 from attractor.cli.output import dump, json_option, printable, say
 from attractor.errors import UsageError
 from attractor.run.locate import whole_run
+from attractor.run.records import Decision
 from attractor.run.recount import Recounted, command, recount
-from attractor.run.story import Decision
 
 
 @click.command()

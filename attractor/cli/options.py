@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Final, final
+from collections.abc import Callable
+from typing import Any, Final, final
 
 import click
 
@@ -40,3 +41,21 @@ class Dollars(click.FloatRange):
         """Return it as a number."""
         found = float(super().convert(value, param, ctx))
         return found if found < _MOST else self.fail(f"{value} is no amount.", param, ctx)
+
+
+_BUDGETS: Final[tuple[tuple[str, click.ParamType[Any], str], ...]] = (
+    ("--budget-usd", Dollars(), "End when this much is spent."),
+    ("--budget-tokens", TOKENS, "The same in tokens."),
+    ("--budget-usd-per-hour", Dollars(), "Rest when this much was spent within an hour."),
+    ("--budget-tokens-per-hour", TOKENS, "The same in tokens."),
+    ("--node-budget-usd", Dollars(), "End when one node has spent this much."),
+    ("--node-budget-tokens", TOKENS, "The same in tokens."),
+)
+
+
+def budgets(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a verb the options that bound what a run may use."""
+    for name, kind, about in reversed(_BUDGETS):
+        letter = "N" if kind is TOKENS else "X"
+        command = click.option(name, type=kind, metavar=letter, help=about)(command)
+    return command

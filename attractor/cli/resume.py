@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from attractor.cli.options import COUNT, TOKENS, Dollars
+from attractor.cli.options import COUNT, budgets
 from attractor.cli.output import check_stdout, dump, json_lines_option, note, say
 
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ _VALIDATED: Final = "validated"
 
 @click.command()
 @click.argument("run", required=False)
-@click.option("--budget-usd", type=Dollars(), metavar="X", help="A new budget.")
-@click.option("--budget-tokens", type=TOKENS, metavar="N", help="A new budget.")
+@budgets
 @click.option("--max-parallel", type=COUNT, metavar="N", help="How many nodes at once.")
 @click.option("--auto-approve", is_flag=True, help="Gates of a person pass at once.")
 @click.option("--detach", is_flag=True, help="Do not watch.")

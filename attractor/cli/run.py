@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import click
 
-from attractor.cli.options import COUNT, TOKENS, Dollars
+from attractor.cli.options import COUNT, budgets
 from attractor.cli.output import check_stdout, dump, json_lines_option, note, printable, say
 from attractor.errors import UsageError
 
@@ -36,8 +36,16 @@ _CURRENT: Final = "current"
 @click.option("--prd", default="", metavar="FILE", help="The document of the requirements.")
 @click.option("--rubric", default="", metavar="DIR", help="The rubric, there or to be written.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting.")
-@click.option("--budget-usd", type=Dollars(), metavar="X", help="End when this much is spent.")
-@click.option("--budget-tokens", type=TOKENS, metavar="N", help="The same in tokens.")
+@budgets
+@click.option("--persistent", is_flag=True, help="Thirty attempts of a node, two looks back.")
+@click.option(
+    "--retrospectives",
+    type=click.IntRange(0, 9),
+    metavar="N",
+    help="Looks back at the end; default: 1, with --persistent 2.",
+)
+@click.option("--review", default="", metavar="WHO", help="Who reviews, such as self,gemini.")
+@click.option("--free", is_flag=True, help="OpenCode with models that cost nothing.")
 @click.option("--auto-approve", is_flag=True, help="Gates of a person pass at once.")
 @click.option("--require-sandbox", is_flag=True, help="Nothing runs without a sandbox.")
 @click.option("--allow-dirty", is_flag=True, help="Start without what is not committed.")
@@ -129,8 +137,9 @@ def _say_findings(findings: Any, *, as_json: bool) -> None:  # noqa: ANN401 - im
 
 def _resume(name: str, options: dict[str, Any], *, detach: bool, as_json: bool) -> None:
     from attractor.cli.resume import go_on
+    from attractor.run.request import BUDGETS
 
-    kept = ("auto_approve", "budget_usd", "budget_tokens", "on_end")
+    kept = ("auto_approve", "on_end", *BUDGETS)
     changes = {key: options[key] for key in kept if options[key]}
     source = click.get_current_context().get_parameter_source("max_parallel")
     if source is click.core.ParameterSource.COMMANDLINE:

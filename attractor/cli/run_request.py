@@ -18,12 +18,13 @@ from attractor.pipeline.document import Document
 from attractor.pipeline.facts import gather
 from attractor.pipeline.graph import Graph
 from attractor.pipeline.load import load, read
+from attractor.plan.write import of_plan
 from attractor.rehearsal import environment, script, whole
 from attractor.rehearsal.headers import Asker
 from attractor.rehearsal.project import head, make_project
 from attractor.rehearsal.turn import ORCHESTRATOR
 from attractor.rubric import locate, prd
-from attractor.run import begin, config, preflight
+from attractor.run import begin, config, preflight, skill_files
 from attractor.run.config import Settings
 from attractor.run.layout import run_layout
 from attractor.run.locate import rehearsed_project
@@ -53,6 +54,17 @@ class Asked:
     auto_approve: bool = False
     budget_usd: float | None = None
     budget_tokens: int | None = None
+    budget_usd_per_hour: float | None = None
+    budget_tokens_per_hour: int | None = None
+    node_budget_usd: float | None = None
+    node_budget_tokens: int | None = None
+    persistent: bool = False
+    retrospectives: int | None = None
+    """None for as many as there usually are."""
+    review: str = ""
+    free: bool = False
+    name: str = ""
+    """The run's, where its caller has chosen one that nobody has."""
     project: str = ""
     prd: str = ""
     rubric: str = ""
@@ -72,6 +84,8 @@ class Prepared:
     findings: list[Finding]
     scenario: str = ""
     """The text of a scenario's file."""
+    skills: Mapping[str, bytes] = field(default_factory=dict)
+    """How the work of nodes is to be done, by their ids."""
     make_project: Callable[[], str] | None = field(default=None)
     """Makes the repository that is worked in, and returns its commit; None where it is there."""
 
@@ -83,7 +97,7 @@ class Prepared:
         if request.rehearsed:
             request = replace(request, base_url=free_address())
         text = self.document.source.text
-        begin.begin(request, text, clock, scenario=self.scenario)
+        begin.begin(request, text, clock, scenario=self.scenario, skills=self.skills)
         return request
 
 
@@ -101,12 +115,13 @@ def prepare(
         folder = project or rehearsed_project(name, environ)
         return (made and os.path.lexists(folder)) or begin.is_run(folder)(name)
 
-    run_id = begin.name_run(asked.pipeline, clock, random, is_taken)
+    run_id = asked.name or begin.name_run(asked.pipeline, clock, random, is_taken)
     project = project or rehearsed_project(run_id, environ)
-    known = config.load(project, environ, asked.settings)
+    known = config.load(project, environ, _settings(asked))
     request = _request(asked, graph, run_id, project, environ)
     request = replace(request, claude=_claude(config.resolve({}, graph.attrs, known), request))
-    own = [*_about_rubric(request, graph, environ, made=made), *_about_rehearsal(request)]
+    skills, unread = skill_files.read(asked.pipeline, graph)
+    own = [*unread, *_about_rubric(request, graph, environ, made=made), *_about_rehearsal(request)]
     facts = gather(asked.pipeline, graph)
     writes = bool(request.prd) and not locate.is_rubric(request.rubric)
     plan = plan_of_run(document, graph, request, known, facts=facts, more=own, writes_rubric=writes)
@@ -122,6 +137,7 @@ def prepare(
         graph=graph,
         findings=preflight.examine(plan, environ),
         scenario=scenario,
+        skills=skills,
         make_project=make if made else None,
     )
 
@@ -142,6 +158,7 @@ def _request(
     root = run_layout(project, run_id).root
     name = prd.name_of(graph, asked.prd)
     place = locate.find(name, pipeline, project, environ, asked.rubric)
+    planned = of_plan(pipeline)
     folder = place.folder
     if rehearsed and not asked.project and name and not (place.exists or asked.rubric):
         # Nothing of what is only rehearsed goes to where the person's own rubrics are.
@@ -160,8 +177,16 @@ def _request(
         auto_approve=asked.auto_approve,
         budget_usd=asked.budget_usd,
         budget_tokens=asked.budget_tokens,
+        budget_usd_per_hour=asked.budget_usd_per_hour,
+        budget_tokens_per_hour=asked.budget_tokens_per_hour,
+        node_budget_usd=asked.node_budget_usd,
+        node_budget_tokens=asked.node_budget_tokens,
+        persistent=asked.persistent,
+        retrospectives=_retrospectives(asked),
         on_end=asked.on_end,
-        settings=asked.settings,
+        settings=_settings(asked),
+        plan=planned.folder,
+        goal=planned.goal,
         rehearsed=rehearsed,
         base_url=_ANYWHERE if rehearsed else "",
         scenario=os.path.join(root, begin.SCENARIO)
@@ -169,6 +194,19 @@ def _request(
         else "",
         faults=asked.faults,
     )
+
+
+def _retrospectives(asked: Asked) -> int:
+    if asked.retrospectives is not None:
+        return asked.retrospectives
+    return 2 if asked.persistent else 1
+
+
+def _settings(asked: Asked) -> tuple[str, ...]:
+    """Return the settings of the command line; an option is a short way to say one."""
+    review = (f"review={asked.review}",) if asked.review else ()
+    free = ("agent=opencode", "model=free") if asked.free else ()
+    return (*review, *free, *asked.settings)
 
 
 def _claude(settings: Settings, request: Request) -> str:

@@ -40,11 +40,24 @@ def make_project(folder: str, pipeline: str, text: str, graph: Graph) -> str:
         os.makedirs(folder)
         folder = os.path.realpath(folder)
         _write(os.path.join(folder, "pipelines", os.path.basename(pipeline)), text)
-        _write(os.path.join(folder, "README.md"), "A project that is only rehearsed in.\n")
-        _write(os.path.join(folder, ".gitignore"), _IGNORED)
         _take_requirements(pipeline, graph, folder)
         for node in graph.nodes.values():
             _take_along(node, graph, os.path.dirname(os.path.abspath(pipeline)), folder)
+    return _committed(folder)
+
+
+def make_empty(folder: str) -> str:
+    """Make a repository with hardly anything in it, for a plan to be made in."""
+    with storage_errors("make a project", folder):
+        os.makedirs(folder)
+    return _committed(os.path.realpath(folder))
+
+
+def _committed(folder: str) -> str:
+    """Make a repository of a folder, with all that is in it as its one commit."""
+    with storage_errors("make a project", folder):
+        _write(os.path.join(folder, "README.md"), "A project that is only rehearsed in.\n")
+        _write(os.path.join(folder, ".gitignore"), _IGNORED)
     run_tool(["git", "init", "-q", "-b", "main", folder], timeout_seconds=_GIT_SECONDS)
     git = repository(folder)
     # Also for what a session commits: its home is an empty one.

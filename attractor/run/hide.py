@@ -32,5 +32,5 @@ def hide_ours(common: str, *more: str) -> None:
     missing = [name for name in (*OURS, *more) if name.encode() not in lines]
     if missing:
         end = b"" if not text or text.endswith(b"\n") else b"\n"
-        more = "".join(f"{name}\n" for name in missing).encode()
-        atomic.replace(path, text + end + more)
+        lines_of_ours = "".join(f"{name}\n" for name in missing).encode()
+        atomic.replace(path, text + end + lines_of_ours)

@@ -19,7 +19,8 @@ from attractor.run.journal import Entry
 from attractor.run.node_story import Attempt, NodeStory
 from attractor.run.plan import Plan
 from attractor.run.states import RUNNING, NodeState
-from attractor.run.story import Decision, Story, StoryEvent
+from attractor.run.records import Decision
+from attractor.run.story import Story, StoryEvent
 
 WAITING: Final = 3
 """The exit status when nothing moves until a person decides."""

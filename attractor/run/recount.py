@@ -17,7 +17,8 @@ from attractor.run import request as requests
 from attractor.run import story as stories
 from attractor.run.layout import RunLayout
 from attractor.run.states import DONE
-from attractor.run.story import Decision, Story
+from attractor.run.records import Decision
+from attractor.run.story import Story
 from signals.owner import Liveness
 
 INTERRUPTED = "interrupted"

@@ -24,7 +24,8 @@ from attractor.run.node_story import Attempt, NodeStory
 from attractor.run.progress import waits_for_person
 from attractor.run.roles import role
 from attractor.run.states import NodeState
-from attractor.run.story import BEGAN_AGAIN, Decision, Story
+from attractor.run.records import Decision
+from attractor.run.story import BEGAN_AGAIN, Story
 from signals import atomic
 from signals.atomic import fsync_folder, storage_errors
 
@@ -84,6 +85,9 @@ def final(story: Story, graph: Graph, now: float) -> dict[str, Any]:
         "rubric": _rubric(story),
         "nodes": nodes,
         "decisions": [_decision(each) for each in story.decisions.values()],
+        "changes": [_change(each) for each in story.changes],
+        "looks_back": [_look_back(each) for each in story.looks_back],
+        "pauses": [each._asdict() for each in story.pauses],
         "totals": _totals(story, nodes),
         "notes": [{"at": at, "what": _text(what)} for at, what in story.notes[-_MOST_NOTES:]],
     }
@@ -137,6 +141,8 @@ def _node(story: Story, graph: Graph, node: Node, until: float) -> dict[str, Any
         "state": story.state(node.id).value,
         "attempts": attempts,
         "verdicts": [_verdict(each) for each in found.verdicts],
+        "reviews": [_review(each) for each in found.reviews],
+        "replanned": found.replanned,
         "merged": found.merged,
         "seconds": round(sum(each["seconds"] for each in attempts), 3),
         "tokens": int(sum(found.used(key) for key in _BUDGETED)),
@@ -192,6 +198,41 @@ def _verdict(verdict: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "seconds": verdict.get("seconds"),
         "report": str(verdict.get("report", "")),
+    }
+
+
+def _review(review: Mapping[str, Any]) -> dict[str, Any]:
+    findings = review.get("findings")
+    return {
+        "attempt": review.get("attempt"),
+        "at": review.get("at", ""),
+        "reviewer": str(review.get("reviewer", "")),
+        "outcome": str(review.get("outcome", "")),
+        "findings": len(findings) if isinstance(findings, list) else 0,
+        "allowed": len(review.get("allowed") or ()),
+        "why": _text(review.get("why")),
+        "commit": str(review.get("commit", "")),
+        "seconds": review.get("seconds"),
+    }
+
+
+def _change(change: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "at": change["at"],
+        "why": str(change["why"]),
+        "node": str(change["node"]),
+        "nodes": sorted(change["change"]["nodes"]),
+        "reason": _text(change.get("reason")),
+    }
+
+
+def _look_back(look: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "at": look["at"],
+        "round": look["round"],
+        "outcome": str(look["outcome"]),
+        "nodes": [*look["nodes"]],
+        "why": _text(look.get("why")),
     }
 
 

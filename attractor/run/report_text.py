@@ -10,8 +10,10 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from attractor.run.node_story import REPLAN
 from attractor.run.progress import count
 from attractor.run.prose import Markdown, Plain, Style
+from attractor.run.reviews import SCAN, closing
 from attractor.run.roles import Role
 from attractor.run.story import BEGAN_AGAIN
 
@@ -29,6 +31,8 @@ _HEADLINES: Final = {
     "running": "The run has not ended",
     "waiting": "Nothing moves until a person decides",
 }
+_SCANNED: Final = "scanned for secrets"
+_LOOKS: Final = {"silent": "nothing is missing", "none": "nobody could"}
 _GOES_ON: Final = frozenset({"running", "waiting"})
 _WALLS: Final = {
     "": "not known: no session was started",
@@ -145,6 +149,7 @@ def _story(document: Document, style: Style) -> Iterator[str]:
         asked = [each for each in document["decisions"] if each["node"] == node["id"]]
         words = "; ".join(_of_node(node, asked, style))
         yield f"- {style.code(node['id'])}: {words}."
+    yield from _whole_run(document, style)
     if again := document["totals"]["began_again"]:
         yield f"- The Guardian was started again {_times(again)}, and went on from the journal."
     if resumed := document["totals"]["resumed"]:
@@ -153,6 +158,21 @@ def _story(document: Document, style: Style) -> Iterator[str]:
     for note in notes[:_MOST_LISTED]:
         yield f"- {style.text(note['what'])}"
     yield ""
+
+
+def _whole_run(document: Document, style: Style) -> Iterator[str]:
+    """Say what is of the run as a whole: how its graph grew, and where it rested."""
+    for change in document["changes"]:
+        new = ", ".join(map(style.code, change["nodes"]))
+        if change["why"] == REPLAN:
+            how = f"cut into {new} and itself" if new else "written anew"
+            yield f"- {style.code(change['node'])} led nowhere and was planned again: {how}."
+    for look in document["looks_back"]:
+        new = ", ".join(map(style.code, look["nodes"]))
+        words = f"added {new}" if new else _LOOKS.get(look["outcome"], "ended without a word")
+        yield f"- Looking back, round {look['round']}: {words}."
+    for pause in document["pauses"][:_MOST_LISTED]:
+        yield f"- It rested until {style.text(pause['until'])}: {style.text(pause['why'])}."
 
 
 def _tells(node: Mapping[str, Any]) -> bool:
@@ -192,8 +212,25 @@ def _happenings(
         if verdict["attempt"] == attempt["number"]:
             back = " and given back" if returned.pop(verdict["at"], None) is not None else ""
             yield verdict["at"], _judged(verdict, style) + back
+    for review in node["reviews"]:
+        back = " and given back" if returned.pop(review["at"], None) is not None else ""
+        tells = back or review["reviewer"] != SCAN or review["allowed"]
+        if review["attempt"] == attempt["number"] and tells:
+            yield review["at"], _reviewed(review, back, style)
     for at, why in returned.items():
         yield at, f"given back because {style.text(why) or 'it was not good'}"
+
+
+def _reviewed(review: Mapping[str, Any], back: str, style: Style) -> str:
+    who = (
+        _SCANNED if review["reviewer"] == SCAN else f"reviewed by {style.text(review['reviewer'])}"
+    )
+    if review["outcome"] == "unavailable":
+        return f"not {who}, who cannot be had ({style.text(review['why'])})"
+    number = review["findings"]
+    found = f": {number} finding{'s' * (number != 1)}" if number else ""
+    allowed = f", {review['allowed']} allowed" if review["allowed"] else ""
+    return f"{who}{found}{allowed}{back}"
 
 
 def _judged(verdict: Mapping[str, Any], style: Style) -> str:
@@ -231,7 +268,9 @@ def _end(node: Mapping[str, Any], attempt: Mapping[str, Any], style: Style) -> s
         return f"{how}{after}{free}{why}"
     if event == "passed":
         merged = f" as {style.code(str(node['merged'])[:_SHORT])}" if node["merged"] else ""
-        return f"merged{merged}{after}"
+        second = closing([each for each in node["reviews"] if each["attempt"] == attempt["number"]])
+        closed = f", closed by the review by {style.text(second)}" if second else ""
+        return f"merged{merged}{after}{closed}"
     return f"passed{after}"
 
 

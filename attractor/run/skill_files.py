@@ -39,17 +39,27 @@ def _read(folder: str, name: str) -> bytes | str:
     if "\0" in name or os.path.isabs(name) or not _is_inside(folder, name):
         return "leads out of the pipeline's folder"
     try:
-        # Not blocking: a named pipe without a writer must not hang us.
-        fd = os.open(os.path.join(folder, name), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with open(fd, "rb") as file:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                return "is no plain file"
-            data = file.read(MOST_BYTES + 1)
+        data = _bytes(os.path.join(folder, name))
     except OSError as error:
         return f"cannot be read: {error.strerror}"
+    if data is None:
+        return "is no plain file"
     if len(data) > MOST_BYTES:
         return f"is larger than {MOST_BYTES // 1024} KiB"
     return data if _is_text(data) else "is no plain text"
+
+
+def _bytes(path: str) -> bytes | None:
+    """Return what is in a file, one byte more than may be at most; None for what is no file."""
+    # Not blocking: a named pipe without a writer must not hang us.
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return None
+        with open(fd, "rb", closefd=False) as file:
+            return file.read(MOST_BYTES + 1)
+    finally:
+        os.close(fd)
 
 
 def _is_inside(folder: str, name: str) -> bool:

@@ -15,11 +15,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final, NamedTuple, final
+from typing import Any, Final, final
 
 from attractor.pipeline.graph import NodeId
 from attractor.run.fold import Recorded, RunEvent, RunState
 from attractor.run.node_story import REPLAN, Attempt, NodeStory
+from attractor.run.records import Decision, Order, Pause, Task
 from attractor.run.states import NodeEvent, NodeState
 
 BUDGETED: Final = ("input_tokens", "output_tokens", "cache_creation_tokens")
@@ -66,79 +67,6 @@ class StoryEvent(StrEnum):
     NOTED = "Noted"  # {what, node}
     GRAPH_CHANGED = "GraphChanged"  # {why, node, change, acceptance, round}
     PAUSED = "Paused"  # {until, why}
-
-
-class Pause(NamedTuple):
-    """A rest that the hour's budget asks for."""
-
-    at: str
-    until: str
-    why: str
-
-
-class Order(NamedTuple):
-    """What a Runner is told; its place in the journal is its name."""
-
-    seq: int
-    place: int
-    node: str
-    attempt: int
-    type: str
-    payload: Mapping[str, Any]
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What a child process of the Guardian does, or did."""
-
-    id: str
-    kind: str
-    node: str
-    attempt: int
-    about: Mapping[str, Any]
-    at: str
-    reserved: int = 0
-    """The tokens that were set aside for it."""
-
-    @property
-    def closing(self) -> bool:
-        """Whether it tells beads and promise how the run has ended."""
-        return self.kind == "books" and "result" in self.about
-
-    @property
-    def finished(self) -> bool:
-        """Whether it goes on when the run is stopped: a merge may have moved the branch."""
-        return self.kind == "merge" or self.closing
-
-
-@final
-@dataclass(slots=True)
-class Decision:
-    """What a person is asked."""
-
-    id: str
-    node: str
-    attempt: int
-    kind: str
-    question: str
-    options: tuple[str, ...]
-    default: str
-    deadline: str
-    """When the default counts, as the journal writes times; empty for never."""
-    asked_at: str
-    context: str = ""
-    commit: str = ""
-    """What it is about, where it is about something that was handed in."""
-    option: str = ""
-    note: str = ""
-    by: str = ""
-    answered_at: str = ""
-
-    @property
-    def open(self) -> bool:
-        """Whether nobody has answered."""
-        return not self.option
 
 
 @final
@@ -412,7 +340,7 @@ class Story:
         self.looks_back.append({"nodes": [], "why": "", **said, "at": when})
 
     def _grown(self, data: Mapping[str, Any], when: str) -> None:
-        self.changes.append(dict(data))
+        self.changes.append({**data, "at": when})
         if self.rubric is not None:
             said = {**self.rubric["acceptance"], **data.get("acceptance", {})}
             self.rubric = {**self.rubric, "acceptance": said}

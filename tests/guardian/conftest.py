@@ -20,17 +20,19 @@ from attractor.run.fold import RunEvent
 from attractor.run.growth import LATER, Change, grown
 from attractor.run.journal import Entry
 from attractor.run.limits import Limits
+from attractor.run.records import Order
 from attractor.run.request import Request
+from attractor.run.reviews import closing
 from attractor.run.roles import Role, role
 from attractor.run.states import DONE, RUNNING, NodeEvent, NodeState
-from attractor.run.story import Order, Story, StoryEvent, read
+from attractor.run.story import Story, StoryEvent, read
 from guardian import assemble as assembly
 from guardian.children import Result
 from guardian.core import Core
 from guardian.ending import give_again
 from guardian.hearing import Heard
 from guardian.loop import Loop
-from guardian.reviewing import closing, next_reviewer
+from guardian.reviewing import next_reviewer
 from guardian.terms import Terms
 
 NANOSECONDS = 1_000_000_000
@@ -358,6 +360,9 @@ class FakeDesk:
     def show(self, statuses: Mapping[NodeId, NodeState]) -> None:
         self.house.point("show")
         self.house.shown = dict(statuses)
+
+    def tell(self, core: Core) -> None:
+        """Views are looked at elsewhere."""
 
     def end_session(self, node: str) -> None:
         self.house.point("end session")

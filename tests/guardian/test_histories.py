@@ -36,6 +36,10 @@ TWO = (
     "start [shape=Mdiamond]; a [shape=box]; b [shape=box]; after_a [shape=box];"
     "finish [shape=Msquare]; start -> a -> after_a -> finish; start -> b -> finish;"
 )
+THREE = (
+    "start [shape=Mdiamond]; a [shape=box]; b [shape=box]; c [shape=box]; finish [shape=Msquare];"
+    "start -> a -> finish; start -> b -> finish; start -> c -> finish;"
+)
 TOOL = (
     'start [shape=Mdiamond]; t [handler="tool", command="make"]; finish [shape=Msquare];'
     "start -> t -> finish;"
@@ -683,12 +687,13 @@ HISTORIES: dict[str, tuple[str, dict[str, Any], str]] = {
             !ESCALATION; w failed free; >KILL_ORCHESTRATOR w
         w RUNNER_EXITED + gone w -> closed w; ended budget 5; !ESCALATION""",
     ),
-    "what does not fit now begins when others have ended": (
-        TWO, {"budget_tokens": 4500}, """
+    "what does not fit now begins when something else has ended": (
+        THREE, {"budget_tokens": 4100}, """
         begin -> +rubric
         rubric -> sealed; a dispatched 1; b dispatched 1; runner a 1; runner b 1
-        a NEEDS_REVIEW commit_hash=c -> a review_requested
-        b RUNNER_EXITED tokens=100 + gone b -> b failed; +validate a""",
+        a NEEDS_REVIEW commit_hash=x -> a review_requested; +validate a
+        wait 5 ->
+        end validate a passed -> -validate a; +merge a; c dispatched 1; runner c 1""",
     ),
     "a superseded attempt changes nothing": (
         ONE, {}, f"""{BEGIN}

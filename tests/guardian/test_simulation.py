@@ -194,6 +194,7 @@ class Simulation:
         self.sent: list[Heard] = []
         self.counted: Counter[str] = Counter()
         self.cursed = self._curse()
+        self.futile = self._futile()
         self.skill = rng.choice((0.6, 0.8, 0.95))
         self.strict = rng.choice((10, 40, 80))
         self.deadly = rng.choice((0.0, 0.002, 0.01, 0.03))
@@ -223,6 +224,13 @@ class Simulation:
             return set()
         work = [name for name, each in self.house.terms.items() if each.role is Role.WORK]
         return {self.rng.choice(work)} if work else set()
+
+    def _futile(self) -> set[str]:
+        """Return nodes whose sessions leave nothing behind, until they are planned again."""
+        if self.calm or self.rng.random() < 0.6:
+            return set()
+        work = [name for name, each in self.house.terms.items() if each.role is Role.WORK]
+        return {each for each in work if self.rng.random() < 0.5}
 
     # Time
 
@@ -424,7 +432,9 @@ class Simulation:
     def work(self, session: Session) -> None:
         node, attempt = session.node, session.attempt
         roll = self.rng.random()
-        if roll < 0.15:
+        if node in self.futile and not self.house.story().node(node).replanned:
+            session.over = self.rng.choice(("it gave up", "it gave up", "it crashed"))
+        elif roll < 0.15:
             self.say(node, attempt, "AGENT_REGISTERED", session_id="s", blindness="bwrap")
         elif roll < 0.25:
             self.say(node, attempt, self.rng.choice(NEWS), summary="news")
@@ -571,7 +581,8 @@ class Simulation:
         if said := self.trouble():
             return said
         other = spec["reviewer"] not in ("scan", "self")
-        among = ["passed"] * 20 + ["unavailable"] * (5 * other) + ["findings"] * (5 * (not self.calm))
+        among = ["passed"] * 20 + ["unavailable"] * (5 * other)
+        among += ["findings"] * (5 * (not self.calm))
         outcome = self.rng.choice(among)
         found = [{"file": "a.py", "line": 1, "problem": "wrong", "fix": "mend it"}]
         self.counted[f"review {outcome}"] += 1

@@ -1,0 +1,152 @@
+"""`attractor night`: a goal in the evening; judged, reviewed and merged work in the morning.
+
+It is `attractor plan`, and after somebody's word `attractor run --persistent` of what was planned,
+and `attractor report` at the end, in one. It holds nothing of its own: killed while it plans, the
+plan is made again; killed later, or with the whole machine, `attractor resume` goes on. Exits as
+`attractor run` does.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from attractor.cli.options import COUNT, budgets
+from attractor.cli.output import check_stdout, dump, json_lines_option, note, printable, say
+from attractor.errors import InputError
+
+if TYPE_CHECKING:
+    from attractor.cli.run_request import Prepared
+    from attractor.plan.make import Planned
+    from attractor.run.request import Request
+
+_PLAN: Final = ("context", "scope", "name")
+
+
+@click.command()
+@click.option("--goal", default="", metavar="TEXT", help="What shall be true when it is done.")
+@click.option(
+    "--context", multiple=True, metavar="FILE|DIR", help="What the planner is to read; repeatable."
+)
+@click.option(
+    "--scope",
+    type=click.Choice(("simple", "standard", "complex")),
+    default="standard",
+    show_default=True,
+    help="How large a node may be.",
+)
+@click.option("--name", default="", metavar="NAME", help="What the plan is called.")
+@click.option("--yes", is_flag=True, help="Approve the plan, and plan again, without being asked.")
+@click.option("--rehearse", is_flag=True, help="The real Claude Code with a scripted model.")
+@click.option("--fault", "faults", multiple=True, metavar="F@NODE", help="What goes wrong.")
+@click.option("--review", default="", metavar="WHO", help="Who reviews, such as self,gemini.")
+@click.option("--free", is_flag=True, help="OpenCode with models that cost nothing.")
+@click.option("--max-parallel", type=COUNT, default=4, show_default=True, metavar="N")
+@click.option("--project", default="", metavar="DIR", help="The repository; default: this one.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting.")
+@budgets
+@click.option("--auto-approve", is_flag=True, help="Gates of a person pass at once.")
+@click.option("--require-sandbox", is_flag=True, help="Nothing runs without a sandbox.")
+@click.option("--allow-dirty", is_flag=True, help="Start without what is not committed.")
+@click.option("--on-end", default="", metavar="CMD", help="A shell command for when it has ended.")
+@click.option("--detach", is_flag=True, help="Start the work, and do not watch.")
+@json_lines_option
+def night(
+    *,
+    goal: str,
+    yes: bool,
+    rehearse: bool,
+    project: str,
+    detach: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Plan GOAL, show the plan, carry it out persistently, review it, and report it.
+
+    The goal is also taken from where `attractor plan` takes it. Ctrl-C leaves while it works: the
+    run goes on.
+    """
+    from attractor.cli import plan as planning
+    from attractor.plan import make
+
+    check_stdout()
+    given: dict[str, Any] = {key: options.pop(key) for key in _PLAN}
+    given |= {"goal": goal, "settings": options["settings"], "rehearse": rehearse}
+    made = rehearse and not project
+    where = _rehearsed_in() if made else make.project_of(project or os.curdir)
+    talk = planning.Talk(as_json=as_json, yes=yes)
+    planned = planning.planned(where, given, talk, replan=False)
+    planning.approved(planned, where, talk, keep=True)
+    asked = {**options, "pipeline": planned.dot, "project": where, "persistent": True}
+    if rehearse:
+        asked["rehearse"] = "default"
+    if made:
+        asked["name"] = os.path.basename(os.path.dirname(where))
+    _carry_out(planned, asked, detach=detach, as_json=as_json)
+
+
+def _rehearsed_in() -> str:
+    """Make the repository that is worked in where only a rehearsal is asked for."""
+    from attractor.rehearsal.project import make_empty
+    from attractor.run.begin import name_run
+    from attractor.run.locate import rehearsed_project
+    from signals.clock import SystemClock
+
+    def taken(name: str) -> bool:
+        return os.path.lexists(os.path.dirname(rehearsed_project(name, os.environ)))
+
+    name = name_run("night", SystemClock(), os.urandom, taken)
+    return make_empty(rehearsed_project(name, os.environ))
+
+
+def _carry_out(planned: Planned, asked: dict[str, Any], *, detach: bool, as_json: bool) -> None:
+    from attractor.cli.run_request import Asked, prepare
+    from attractor.cli.watch_run import commands, follow
+    from attractor.run import keeping
+    from signals.clock import SystemClock
+
+    clock = SystemClock()
+    prepared = prepare(Asked(**asked), os.environ, clock, os.urandom)
+    _refuse(prepared, planned)
+    request = prepared.begin(clock)
+    started = keeping.ensure_keeper(request.layout, os.environ)
+    begun = {"event": "begun", "run": request.run_id, "root": request.run_root}
+    if as_json:
+        say(dump(begun, indent=None), more=not detach)
+    else:
+        again = f"{request.run_id} has begun\n{commands(request.run_id, request.layout)}"
+        say(again, more=not detach)
+    if not detach:
+        status = follow(request.run_id, request.layout, started, as_json=as_json)
+        _report(request, as_json=as_json)
+        sys.exit(status)
+
+
+def _refuse(prepared: Prepared, planned: Planned) -> None:
+    """Say what forbids the work; the plan stays, and is not made again."""
+    from attractor.run import preflight
+
+    try:
+        preflight.refuse(prepared.findings)
+    except InputError as error:
+        error.fix = f"{error.fix}; the plan is kept: attractor run --persistent {planned.dot}"
+        raise
+    for each in prepared.findings:
+        note(printable(f"note: {each.where}: {each.problem}"))
+        note(printable(f"  {each.fix}"))
+
+
+def _report(request: Request, *, as_json: bool) -> None:
+    """Tell how it went, as `attractor report` does."""
+    from attractor.run import report, report_text
+    from attractor.run.recount import recount
+    from signals.clock import SystemClock
+
+    if as_json:  # the last event has said where it is
+        return
+    found = recount(request.layout)
+    document = report.final(found.story, found.graph, SystemClock().wall_ns() / 1e9)
+    say("\n" + report_text.plain(document).removesuffix("\n"))

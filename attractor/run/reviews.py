@@ -1,0 +1,24 @@
+"""What reviews of work say, and which of them closed it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+SCAN: Final = "scan"
+"""The reviewer that is no model."""
+SELF: Final = "self"
+"""The node's own agent, in a fresh session."""
+PASSED: Final = "passed"
+FINDINGS: Final = "findings"
+UNAVAILABLE: Final = "unavailable"
+
+
+def closing(reviews: Sequence[Mapping[str, Any]]) -> str:
+    """Return who passed the work last, beside the scan; empty for nobody."""
+    passed = [
+        str(each["reviewer"])
+        for each in reviews
+        if each["outcome"] == PASSED and each["reviewer"] != SCAN
+    ]
+    return passed[-1] if passed else ""
