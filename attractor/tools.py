@@ -66,6 +66,17 @@ def try_sandbox(seconds: float = SECONDS) -> str:
     return found
 
 
+def find_agent(name: str, environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return the program of an agent: the one on PATH, else the one beside our Python, else none.
+
+    An empty or relative entry of PATH would take it from the working directory, and is passed over.
+    """
+    folders = environ.get("PATH", os.defpath).split(os.pathsep)
+    ours = os.path.join(sys.prefix, "agents", "node_modules", ".bin")
+    known = [*filter(os.path.isabs, folders), ours]
+    return shutil.which(name, path=os.pathsep.join(known))
+
+
 def find_claude() -> str | None:
     """Return the Claude Code inside claude-agent-sdk, else the one on PATH, else nothing.
 

@@ -1,7 +1,8 @@
 """`./dev bench [ROW...]`: the benchmarks, each a ratio against a floor or a peer in the same run.
 
 A ROW is the name of a file here without `rows_`: pipeline, ready, signals, journal, start,
-hooks, runner, guardian, idle, hello. Other engines are installed for `guardian` and `idle`, once.
+hooks, runner, guardian, idle, memory, hello. Other engines are installed for `guardian` and `idle`,
+once.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ ROWS = (
     "runner",
     "guardian",
     "idle",
+    "memory",
     "hello",
 )
 

@@ -195,7 +195,8 @@ def _validate(core: Core, task: Task, said: Answer) -> None:
         stop(core, f"the rubric was changed after it was sealed: {said.get('feedback', '')}")
         return
     verdict = _kept(said)
-    done: dict[str, Any] = {"task": task.id, "attempt": task.attempt, "verdict": verdict, "usage": usage}
+    done: dict[str, Any] = {"task": task.id, "attempt": task.attempt, "verdict": verdict}
+    done["usage"] = usage
     if outcome == "investigate":
         _ended(core, task, "the score is between: it is looked at again", **_but_task(done))
     elif core.terms[task.node].role in _GATES:

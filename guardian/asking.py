@@ -1,10 +1,11 @@
 """One question of a task to an agent, in a process of its own that dies with the task.
 
 What comes back is an answer in every case; where the asking itself failed it says so. In a
-rehearsal the question goes to the scripted model, from a home that is made for it; in a real run
-it has the person's login. The question may hold an environment: it lies in the run's own folder,
-and is removed with all that was made for it. What a killed task left is removed by the next
-question of the same task. Several threads of one task may ask at the same time.
+rehearsal the question goes to the scripted model, from a home that is made for it, and Claude Code
+stands in for an agent whose program is not installed; in a real run it has the person's login. The
+question may hold an environment: it lies in the run's own folder, and is removed with all that was
+made for it. What a killed task left is removed by the next question of the same task. Several
+threads of one task may ask at the same time.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final, NamedTuple, final
 
 from attractor.agents import asking
 from attractor.agents.answer import Answer
@@ -21,6 +22,9 @@ from attractor.agents.usage import Usage
 from attractor.run import request as requests
 from attractor.run.layout import escape
 from attractor.run.request import Request
+
+CLAUDE: Final = "claude"
+_CLAUDES: Final = (CLAUDE, "claude-sdk")
 
 
 def ask(  # noqa: PLR0913  # a question has as many parts, all by name
@@ -36,28 +40,67 @@ def ask(  # noqa: PLR0913  # a question has as many parts, all by name
     timeout_seconds: float = 300.0,
     max_turns: int = 20,
     attempt: int | None = None,
+    agent: str = CLAUDE,
+    settings: Mapping[str, Any] | None = None,
 ) -> Answer:
-    """Ask, and wait for the answer. `spec` is the task's; without `attempt`, its own counts."""
+    """Ask, and wait for the answer. `spec` is the task's; without `attempt`, its own counts.
+
+    `settings` are Claude Code's; other agents have none of ours.
+    """
     request = requests.from_json(spec["request"], "the task's request")
+    asked = CLAUDE if stands_in(request, agent) else agent
     said = spec.get("attempt") or 0 if attempt is None else attempt
     folder = _folder(request, spec)
     try:
-        environment = _environment(request, role, str(spec.get("node") or ""), said, folder)
+        environment = _environment(
+            request, asked, _Asked(role, str(spec.get("node") or ""), said), folder
+        )
         question = Question(
             prompt=prompt,
             schema=schema,
             cwd=cwd,
-            model=model,
+            agent=asked,
+            # A model of its own is none of Claude's.
+            model=model if asked == agent else "",
             tools=tuple(tools),
             system=system,
             timeout_seconds=timeout_seconds,
             max_turns=max_turns,
             env=environment,
-            program=request.claude,
+            settings=settings or {} if asked in _CLAUDES else {},
+            program=request.claude if asked in _CLAUDES else "",
         )
         return asking.ask(question, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def stands_in(request: Request, agent: str) -> bool:
+    """Say whether Claude Code answers for this agent: in a rehearsal, where it is not installed."""
+    if agent in _CLAUDES or not request.rehearsed:
+        return False
+    from attractor.rehearsal.homes import HOMES
+
+    if agent not in HOMES:
+        return True
+    folders = filter(os.path.isabs, os.environ.get("PATH", os.defpath).split(os.pathsep))
+    return shutil.which(agent, path=os.pathsep.join(folders)) is None
+
+
+def out_of_reach(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings of Claude Code, by which it reads nothing of the run but its clean trees.
+
+    For those whose words go down to a session, and who must not know the rubric.
+    """
+    request = requests.from_json(spec["request"], "the task's request")
+    layout = request.layout
+    names = set(os.listdir(layout.root)) - {os.path.basename(layout.trees)}
+    hidden = {os.path.join(layout.root, each) for each in names}
+    rubric = spec.get("rubric") or {}
+    hidden |= {each for each in (request.rubric, rubric.get("folder")) if each}
+    # Both as a file and as a folder; `//` begins an absolute path there.
+    deny = [f"Read(/{each}{end}" for each in sorted(hidden) for end in (")", "/**)")]
+    return {"permissions": {"deny": deny}}
 
 
 def usage_of(asked: Iterable[Answer]) -> dict[str, Any]:
@@ -86,15 +129,26 @@ def _folder(request: Request, spec: Mapping[str, Any]) -> str:
     return made
 
 
+@final
+class _Asked(NamedTuple):
+    """For whom a question is asked."""
+
+    role: str
+    node: str
+    attempt: int
+
+
 def _environment(
-    request: Request, role: str, node: str, attempt: int, folder: str
+    request: Request, agent: str, asked: _Asked, folder: str
 ) -> Mapping[str, str] | None:
     if not request.rehearsed:
         return None
-    from attractor.rehearsal.environment import rehearsal_environment
+    from attractor.rehearsal.environment import agent_environment, rehearsal_environment
     from attractor.rehearsal.headers import Asker
 
     home = os.path.join(folder, "home")
     os.mkdir(home, mode=0o700)
-    asker = Asker(role, request.run_id, node, attempt)
+    asker = Asker(asked.role, request.run_id, asked.node, asked.attempt)
+    if agent not in _CLAUDES:
+        return agent_environment(agent, request.base_url, home, asker=asker)
     return rehearsal_environment(request.base_url, home, home, asker=asker)

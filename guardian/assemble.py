@@ -69,6 +69,7 @@ def assemble(layout: RunLayout, clock: Clock) -> Guarding:
     grown_graph = _Grown(layout, asked, clock)
 
     def opened() -> tuple[Journal, Core]:
+        first = not journals
         while journals:
             journals.pop().close()
         journal = Journal.open(layout.journal, clock)
@@ -88,7 +89,7 @@ def assemble(layout: RunLayout, clock: Clock) -> Guarding:
             give_again(core)
             journal.append_all(core.take())
             add([(StoryEvent.RUN_RESUMED.value, {"request": asked.as_json(), "pid": me.pid})])
-        elif story.ended is None and story.tasks_begun:
+        elif first and story.ended is None and story.tasks_begun:
             what = f"{BEGAN_AGAIN}, as process {me.pid}"
             add([(StoryEvent.NOTED.value, {"what": what})])
         if story.ended is None:

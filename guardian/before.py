@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple, final
 
 from attractor.git import Git, repository
-from guardian.found_checks import (
+from attractor.project.found_checks import (
     FILES,
     MOST_BYTES,
     MOST_FILES,

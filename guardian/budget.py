@@ -9,12 +9,14 @@ others to end, waits. Money is set aside at the price that the run has paid so f
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple, final
+from typing import TYPE_CHECKING, Final, NamedTuple, final
 
-from attractor.run.request import Request
 from attractor.run.states import NodeState
 from attractor.run.story import BUDGETED, Story
 from attractor.run.times import seconds_of
+
+if TYPE_CHECKING:
+    from attractor.run.request import Request
 
 _HOUR: Final = 3600.0
 _MINUTE: Final = 60.0

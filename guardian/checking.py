@@ -12,9 +12,9 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from attractor.project.found_checks import Found, found_checks
 from attractor.spawn import own_command, run_leashed
 from guardian import before
-from guardian.found_checks import Found, found_checks
 from signals import atomic
 from signals.atomic import storage_errors
 from signals.clock import Clock

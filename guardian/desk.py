@@ -78,9 +78,10 @@ class Paper:
 
         def recall() -> str:
             from attractor.memory.brief import brief
+            from attractor.memory.places import home
 
             return brief(
-                asked.project,
+                home(asked.project, rehearsed=asked.rehearsed),
                 query,
                 tokens=_MEMORY_TOKENS,
                 role="orchestrator",

@@ -10,8 +10,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
+from attractor.run.records import Decision
 from attractor.run.states import NodeEvent, NodeState
-from attractor.run.story import HAND_BACK, Decision, StoryEvent
+from attractor.run.story import HAND_BACK, StoryEvent
 from guardian.core import Core
 from guardian.ending import MOST_GUIDED, fail
 from guardian.wording import guidance, warning

@@ -16,7 +16,7 @@ from typing import Any, Final, final
 from attractor.apart import apart
 from attractor.digest import sha256
 from attractor.run.layout import RunLayout
-from attractor.run.story import Order
+from attractor.run.records import Order
 from guardian.hearing import Heard
 from signals import atomic
 from signals.clock import Clock

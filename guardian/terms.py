@@ -129,7 +129,7 @@ def _resolved(graph: Graph, request: Request) -> dict[str, Any]:
             made = replace(
                 assigned,
                 limits=limits,
-                skill=_skill(request, node.id),
+                skill=_skill(request, node.id) if node.attrs.get("skill_file") else "",
                 target_dir=(
                     assigned.target_dir
                     if node.attrs.get("target_dir")

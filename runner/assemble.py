@@ -22,11 +22,14 @@ from runner.timeline import Timeline
 from runner.worktree import ensure
 from signals.clock import Clock
 
+_JUDGE: Final = "claude"
+_SLOW_SECONDS: Final = 60.0  # a rehearsal would give it a fifth of that
 _MOST_READINGS: Final = 50  # of a transcript at once
 
 
 def assemble(assignment: Assignment, level: sandbox.Level, clock: Clock) -> Loop:
     """Return the loop of this node, with its worktree made or taken over."""
+    assignment = _patient(assignment)
     layout, node = assignment.layout, assignment.node_id
     sandbox.prepare(assignment, os.environ)
     worktree = ensure(assignment, clock)
@@ -50,6 +53,15 @@ def assemble(assignment: Assignment, level: sandbox.Level, clock: Clock) -> Loop
     )
 
 
+def _patient(assignment: Assignment) -> Assignment:
+    """Return an assignment whose agent has the time that its program needs to start, each turn."""
+    if not (assignment.rehearsed and assignment.alone):
+        return assignment
+    limits = assignment.limits
+    least = max(limits.tool_stuck_after, _SLOW_SECONDS)
+    return replace(assignment, limits=replace(limits, tool_stuck_after=least))
+
+
 def _looking(worktree: Worktree, timeline: Timeline, clock: Clock) -> Callable[[], git.TreeFacts]:
     """Return how the worktree is looked at: first the branch follows what the session did."""
 
@@ -68,8 +80,11 @@ def _looking(worktree: Worktree, timeline: Timeline, clock: Clock) -> Callable[[
 def _counting(stage: Stage) -> Callable[[State], State]:
     """Return how usage is counted: what the transcripts gained since the last time.
 
-    Where they lie is known from here; what a hook says of it is the session's word.
+    Where they lie is known from here; what a hook says of it is the session's word. An agent
+    that works alone has none that we read: what its turns printed is counted.
     """
+    if stage.assignment.alone:
+        return lambda state: _count_turns(stage, state)
 
     def count(state: State) -> State:
         folder = stage.assignment.work_folder
@@ -88,6 +103,13 @@ def _counting(stage: Stage) -> Callable[[State], State]:
         return state
 
     return count
+
+
+def _count_turns(stage: Stage, state: State) -> State:
+    from runner.sessions import turn_usage
+
+    added, mark = turn_usage.count(stage, state.usage_mark)
+    return replace(state, usage=state.usage + added, usage_mark=mark)
 
 
 def _first_prompt(assignment: Assignment, worktree: Worktree, clock: Clock) -> str:
@@ -120,6 +142,7 @@ def _children(
         found = git.look(worktree, clock)
         return {
             "schema_version": 1,
+            "agent": assignment.agent if assignment.alone else _JUDGE,
             "prompt": opinion.text(message, screen, found.commits, found.stat),
             "schema": opinion.SCHEMA,
             "cwd": assignment.layout.results(assignment.node_id),
@@ -128,7 +151,7 @@ def _children(
             "timeout_seconds": assignment.limits.ask_timeout,
             "max_turns": 3,
             "env": _question_environment(assignment),
-            "program": assignment.claude,
+            "program": "" if assignment.alone else assignment.claude,
         }
 
     # The whole: in a real run a question needs the person's login.
@@ -139,7 +162,7 @@ def _question_environment(assignment: Assignment) -> Mapping[str, str] | None:
     """Return the environment of a question: in a rehearsal it goes to the scripted model, too."""
     if not assignment.rehearsed:
         return None
-    from attractor.rehearsal.environment import rehearsal_environment
+    from attractor.rehearsal.environment import agent_environment, rehearsal_environment
     from attractor.rehearsal.headers import Asker
 
     layout, node = assignment.layout, assignment.node_id
@@ -147,4 +170,6 @@ def _question_environment(assignment: Assignment) -> Mapping[str, str] | None:
     results = layout.results(node)
     home = os.path.join(results, "home")
     os.makedirs(home, mode=0o700, exist_ok=True)
+    if assignment.alone:
+        return agent_environment(assignment.agent, assignment.base_url, home, asker=asker)
     return rehearsal_environment(assignment.base_url, home, home, asker=asker)

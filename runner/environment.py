@@ -86,6 +86,17 @@ CLOUDS: Final[Mapping[str, tuple[str, ...]]] = {
     "CLAUDE_CODE_USE_VERTEX": ("GOOGLE_", "CLOUD_ML_", "VERTEX_"),
     "CLAUDE_CODE_USE_FOUNDRY": ("AZURE_",),
 }
+# The same for the agents that work alone.
+LOGINS: Final[Mapping[str, tuple[str, ...]]] = {
+    "codex": ("CODEX_", "OPENAI_"),
+    "gemini": ("GEMINI_", "GOOGLE_"),
+    "opencode": ("OPENCODE_", "OPENROUTER_", "OPENAI_", "ANTHROPIC_"),
+}
+_QUIET_ALONE: Final[Mapping[str, Mapping[str, str]]] = {
+    "codex": {},
+    "gemini": {"GEMINI_SANDBOX": "false", "GEMINI_CLI_NO_RELAUNCH": "true"},
+    "opencode": {"OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_SHARE": "1"},
+}
 _QUIET: Final = {
     "CLAUDE_CODE_DISABLE_ALTERNATE_SCREEN": "1",
     "CLAUDE_CODE_DISABLE_FEEDBACK_SURVEY": "1",
@@ -104,6 +115,7 @@ _REHEARSING: Final = {
     "GIT_COMMITTER_NAME": "Attractor rehearsal",
     "GIT_COMMITTER_EMAIL": "rehearsal@localhost",
 }
+_WORKER_MODEL: Final = "CLAUDE_CODE_SUBAGENT_MODEL"
 STOP_CAP: Final = {"CLAUDE_CODE_STOP_HOOK_BLOCK_CAP": "100"}
 # A program of the session's must not be changed by a variable that a project's settings set.
 _EMPTIED: Final = ("LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "BASH_ENV", "ENV", "PYTHONSTARTUP")
@@ -126,15 +138,16 @@ def for_session(
         MARKER: marker(assignment),
         **git,
     }
-    if assignment.agent != "command":
-        ours |= STOP_CAP | _QUIET
+    if assignment.alone:
+        ours |= _QUIET_ALONE[assignment.agent]
+    elif assignment.agent != "command":
+        ours |= STOP_CAP | _QUIET | _models(assignment)
         if assignment.workers == "team":
             ours |= _TEAM
     if assignment.rehearsed:
         return _rehearsed(assignment, ours, environ)
     made = {name: value for name, value in environ.items() if _goes_in(name)}
-    if assignment.agent != "command":
-        made |= {name: value for name, value in environ.items() if _is_login(name, environ)}
+    made |= {name: value for name, value in environ.items() if _is_login(name, environ, assignment)}
     made |= {"PATH": path(environ), "TMPDIR": "/tmp"} | ours  # noqa: S108  # private in a sandbox
     if os.geteuid() == 0:
         made["IS_SANDBOX"] = "1"  # without it root may not skip permissions
@@ -165,27 +178,48 @@ def _goes_in(name: str) -> bool:
     return name in KEPT or name.startswith(_KEPT_PREFIX)
 
 
-def _is_login(name: str, environ: Mapping[str, str]) -> bool:
+def _models(assignment: Assignment) -> dict[str, str]:
+    """Return what says which model a worker has; it beats what a worker's definition says."""
+    model = assignment.worker_model
+    return {_WORKER_MODEL: model} if model else {}
+
+
+def _is_login(name: str, environ: Mapping[str, str], assignment: Assignment) -> bool:
+    if assignment.alone:
+        return name.startswith(LOGINS[assignment.agent])
+    if assignment.agent == "command":
+        return False
     if name in LOGIN or name.startswith(LOGIN_PREFIX):
         return True
     return any(environ.get(cloud) and name.startswith(each) for cloud, each in CLOUDS.items())
 
 
-_AGAIN: Final = frozenset({"PATH", *STOP_CAP, *_QUIET, *_TEAM})
+_AGAIN: Final = frozenset({"PATH", _WORKER_MODEL, *STOP_CAP, *_QUIET, *_TEAM})
 
 
 def _rehearsed(
     assignment: Assignment, ours: Mapping[str, str], environ: Mapping[str, str]
 ) -> dict[str, str]:
-    from attractor.rehearsal.environment import rehearsal_environment
+    from attractor.rehearsal.environment import agent_environment, rehearsal_environment
     from attractor.rehearsal.headers import Asker
 
     layout, node = assignment.layout, assignment.node_id
+    extra = {"TMPDIR": "/tmp", **_REHEARSING, **ours}  # noqa: S108  # private in a sandbox
+    asker = Asker(ROLE, assignment.run_id, node, assignment.attempt)
+    if assignment.alone:
+        made = agent_environment(
+            assignment.agent,
+            assignment.base_url,
+            layout.home(node),
+            asker=asker,
+            path=path(environ),
+        )
+        return made | extra
     return rehearsal_environment(
         assignment.base_url,
         layout.home(node),
         layout.config(node),
-        asker=Asker(ROLE, assignment.run_id, node, assignment.attempt),
+        asker=asker,
         path=path(environ),
-        extra={"TMPDIR": "/tmp", **_REHEARSING, **ours},  # noqa: S108  # private in a sandbox
+        extra=extra,
     )

@@ -110,6 +110,7 @@ def fence_for(
     draft.run()
     draft.git()
     draft.claude()
+    draft.agents()
     return Fence(draft.result())
 
 
@@ -230,6 +231,7 @@ class _Draft:
             for path in (layout.config(node), layout.home(node)):
                 self._require(path, Kind.FOLDER)
                 self._set(path, Access.WRITE)
+        if self._assignment.rehearsed or self._assignment.alone:
             for path in (usual, theirs, f"{usual}.json" if usual else ""):
                 self._hide(path)
             return
@@ -241,6 +243,29 @@ class _Draft:
         for name, source in places.claude_entries(theirs, self._disk):
             access = Access.WRITE if name == places.CLAUDE_LOGIN else Access.READ
             self._rules[os.path.join(self._disk.real(theirs), name)] = Rule(access, source)
+
+    def agents(self) -> None:
+        """Hide the other agents' logins; an agent that works alone has folders of its own."""
+        told = self._assignment
+        if not self._home:
+            return
+        for name, word in places.AGENT_LOGINS.items():
+            if name != told.agent or told.rehearsed:
+                self._hide(self._place(word))
+        if told.rehearsed or not told.alone:
+            return
+        for place, source, names in places.agent_folders(told, self._environ, self._disk):
+            self._set(place, Access.WRITE, source if self._private else "")
+            for name in names:
+                self._shown(place, name, Access.READ)
+        folder, name = os.path.split(self._place(places.AGENT_LOGINS[told.agent]))
+        self._shown(folder, name, Access.WRITE)
+
+    def _shown(self, folder: str, name: str, access: Access) -> None:
+        """Show what a person has in a folder in whose place the session's own stands."""
+        source = self._disk.real(os.path.join(folder, name))
+        if self._disk.kind(source) in (Kind.FILE, Kind.FOLDER):
+            self._rules[os.path.join(self._disk.real(folder), name)] = Rule(access, source)
 
     def _place(self, word: str) -> str:
         return places.place_of(word, self._environ)

@@ -225,7 +225,9 @@ class Loop:
         if state.view.progress_at > state.ladder.at:
             state = replace(state, ladder=ladder.progressed(state.ladder))
         if state.phase is Phase.ENDING:
-            self.state = react.ending(self._usage(state), self._usage(state).usage_report())
+            state = self._usage(state)
+            wrote = self._wrote(state, now)
+            self.state = react.ending(state, state.usage_report(), wrote=wrote)
             return
         state = self._speaking(state, now)
         if state.phase is Phase.COOLING and not cooldown.left(state.cooldown, now):
@@ -245,6 +247,15 @@ class Loop:
         if decision.kind in (Kind.NEEDS_REVIEW, Kind.STUCK, Kind.CRASHED):
             state = self._usage(state)
         self.state = react.react(state, facts, decision)
+
+    def _wrote(self, state: State, now: float) -> bool | None:
+        """Say whether the node has anything to show; None when that cannot be seen."""
+        if state.wrote:
+            return True
+        try:
+            return observe.looked(state, self._look_at_tree(), now).wrote
+        except (ToolError, StorageError):
+            return None
 
     def _settled(self, state: State, now: float) -> State:
         """Return the state with what a clock that was set back would keep for ever mended."""

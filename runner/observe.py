@@ -61,6 +61,7 @@ def looked(state: State, tree: Tree, now: float) -> State:
         dirty=tree.dirty,
         astray=not tree.branch_ok,
         fingerprint=tree.fingerprint,
+        wrote=state.wrote or tree.commits > 0 or tree.dirty,
     )
     if changed:
         view = replace(seen.view, progress_at=max(seen.view.progress_at, now))

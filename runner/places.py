@@ -24,6 +24,7 @@ DEFAULTS: Final = {
     "XDG_DATA_HOME": "~/.local/share",
     "XDG_STATE_HOME": "~/.local/state",
     "CARGO_HOME": "~/.cargo",
+    "CODEX_HOME": "~/.codex",
     "GOPATH": "~/go",
     "GNUPGHOME": "~/.gnupg",
 }
@@ -156,6 +157,39 @@ CLAUDE_READ: Final = (
     "workflows",
 )
 CLAUDE_READ_ENDINGS: Final = (".js", ".md", ".mjs", ".py", ".sh", ".ts")
+# The same of the agents that work alone: folders, what is read in them, and their logins, which
+# the agents write when they renew them. Each folder is the node's own, as Claude's is.
+AGENT_FOLDERS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "codex": {"$CODEX_HOME": ("AGENTS.md", "config.toml", "prompts", "rules", "skills")},
+    "gemini": {
+        "~/.gemini": (
+            *(".env", "GEMINI.md", "commands", "extensions", "google_accounts.json"),
+            *("installation_id", "policies", "settings.json", "skills", "trustedFolders.json"),
+        )
+    },
+    "opencode": {
+        "$XDG_CACHE_HOME/opencode": (),
+        "$XDG_CONFIG_HOME/opencode": (
+            *(
+                "AGENTS.md",
+                "agent",
+                "agents",
+                "command",
+                "commands",
+                "config.json",
+                "opencode.json",
+            ),
+            *("opencode.jsonc", "plugin", "plugins", "skill", "skills", "themes"),
+        ),
+        "$XDG_DATA_HOME/opencode": (),
+        "$XDG_STATE_HOME/opencode": (),
+    },
+}
+AGENT_LOGINS: Final = {
+    "codex": "$CODEX_HOME/auth.json",
+    "gemini": "~/.gemini/oauth_creds.json",
+    "opencode": "$XDG_DATA_HOME/opencode/auth.json",
+}
 CLAUDE_LOGIN: Final = ".credentials.json"
 CLAUDE_STATE: Final = ".claude.json"
 
@@ -198,4 +232,19 @@ def claude_entries(folder: str, disk: Disk) -> list[tuple[str, str]]:
             source = disk.real(os.path.join(folder, name))
             if disk.kind(source) in (Kind.FILE, Kind.FOLDER):
                 found.append((name, source))
+    return found
+
+
+def agent_folders(
+    assignment: Assignment, environ: Mapping[str, str], disk: Disk
+) -> list[tuple[str, str, list[str]]]:
+    """Return the folders of an agent that works alone: where, the node's own, and what is read."""
+    if not assignment.alone:
+        return []
+    own = assignment.layout.config(assignment.node_id)
+    found = []
+    for word, read in AGENT_FOLDERS[assignment.agent].items():
+        place = place_of(word, environ)
+        names = [name for name in disk.names(place) if name in read]
+        found.append((place, os.path.join(own, escape(word)), names))
     return found

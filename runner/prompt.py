@@ -21,6 +21,7 @@ ANY_WORKER: Final = "worker"
 _MOST_ITEMS: Final = 200
 _MOST_ITEM: Final = 2_000
 _MOST_FEEDBACK: Final = 30_000
+_MOST_TOLD: Final = 20_000
 
 _ROLE: Final = """\
 You are the orchestrator of one node of a larger run. You coordinate, and workers do the work: you
@@ -43,7 +44,31 @@ Rules:
 - Only what is committed counts. At the end `git status` shows nothing, and the branch has commits
   of this task.
 - Do not skip, weaken or delete tests to make them pass, and do not say that something works which
-  you did not see work."""
+  you did not see work.
+- What later work should know, a worker may write into a file `.attractor/memory/NAME.md`, one line
+  for each thing, which begins with `Decision:`, `Constraint:`, `Lesson:` or `Practice:`. Git
+  ignores that folder; it is not committed."""
+
+_ROLE_ALONE: Final = """\
+You carry out one node of a larger run, alone: you read, plan, write, test and commit. Nobody sits
+at this terminal, so never wait for a person, a permission or a dialog.
+
+How you work:
+1. Read the task and what it names. Look at the code before you plan.
+2. Cut the work into pieces. Finish, test and commit each one before you begin the next.
+3. At the end look at all of it once more: `git log`, `git diff`, the tests.
+
+Rules:
+- Everything happens in this worktree and on its branch. Do not switch branches, do not push, do
+  not rebase, cherry-pick or revert, and leave every other folder alone.
+- Only what is committed counts. At the end `git status` shows nothing, and the branch has commits
+  of this task.
+- Nothing that you started may still run when you end: it is ended with your turn.
+- Do not skip, weaken or delete tests to make them pass, and do not say that something works which
+  you did not see work.
+- What later work should know, you may write into a file `.attractor/memory/NAME.md`, one line for
+  each thing, which begins with `Decision:`, `Constraint:`, `Lesson:` or `Practice:`. Git ignores
+  that folder; it is not committed."""
 
 _SUBAGENTS: Final = """\
 Workers run in the background. After you have started what can be started, end your turn with a
@@ -63,24 +88,35 @@ def system_prompt(assignment: Assignment, workers: Iterable[str] = ()) -> str:
     parts = [_ROLE, _TEAM if assignment.workers == "team" else _SUBAGENTS]
     if names := sorted(workers):
         parts.append(f"The workers (`subagent_type`): {', '.join(names)}.")
-    if assignment.checks:
-        lines = _listed(assignment.checks)
-        parts.append(f"These commands must succeed on what is committed:\n{lines}")
+    parts += _checks(assignment)
     parts.append(f"How you end: {ENDINGS}")
     return "\n\n".join(parts) + "\n"
+
+
+def _checks(assignment: Assignment) -> list[str]:
+    if not assignment.checks:
+        return []
+    return [f"These commands must succeed on what is committed:\n{_listed(assignment.checks)}"]
 
 
 def first_prompt(
     assignment: Assignment, carry: str = "", *, missing_skills: Sequence[str] = ()
 ) -> str:
-    """Return the task, with what is known of the attempt before."""
-    parts = [_opening(assignment)]
+    """Return the task, with what is known of the attempt before.
+
+    An agent that works alone has no system prompt of ours, so its role stands in front.
+    """
+    alone = assignment.alone
+    parts = [_ROLE_ALONE, *_checks(assignment)] if alone else []
+    parts.append(_opening(assignment))
     for title, text in (
         ("Task", assignment.prompt or assignment.label),
         ("It is done when", assignment.acceptance),
         ("Where", _where(assignment)),
-        ("Workers", _worker(assignment)),
-        ("Skills", _skills(assignment.skills, missing_skills)),
+        ("Workers", "" if alone else _worker(assignment)),
+        ("Skills", _skills(assignment, missing_skills)),
+        ("What is known here", assignment.memory[:_MOST_TOLD]),
+        ("How this is done", assignment.skill[:_MOST_TOLD]),
         ("What was wrong with the attempt before", assignment.feedback[:_MOST_FEEDBACK]),
         ("What is known of the attempt before", carry),
     ):
@@ -115,13 +151,15 @@ def _worker(assignment: Assignment) -> str:
     return f"Give the work to `{assignment.worker_type}`; to another only what does not fit it."
 
 
-def _skills(skills: Sequence[str], missing: Sequence[str]) -> str:
+def _skills(assignment: Assignment, missing: Sequence[str]) -> str:
+    skills = assignment.skills
     if not skills:
         return ""
+    told = "" if assignment.alone else ", and name them to the workers"
     found = [f".claude/skills/{each}/SKILL.md" for each in skills if each not in missing]
     lines = []
     if found:
-        lines.append(f"Read these before you plan, and name them to the workers:\n{_listed(found)}")
+        lines.append(f"Read these before you plan{told}:\n{_listed(found)}")
     if missing:
         lines.append(f"These are not in the worktree, so do without: {', '.join(missing)}.")
     return "\n".join(lines)

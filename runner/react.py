@@ -66,9 +66,12 @@ def judged(state: State, *, progress: bool, now: float, facts: Facts) -> State:
     return replace(state, breaker=known, judged_turn=state.view.turns)
 
 
-def ending(state: State, usage: Mapping[str, Any]) -> State:
-    """Return the state that ends everything; its reason and mode are known."""
-    last = {"mode": state.mode, "reason": state.reason, "usage": dict(usage)}
+def ending(state: State, usage: Mapping[str, Any], *, wrote: bool | None = None) -> State:
+    """Return the state that ends everything; its reason and mode are known.
+
+    `wrote` says whether anything was ever written; None: that is not known.
+    """
+    last = {"mode": state.mode, "reason": state.reason, "wrote": wrote, "usage": dict(usage)}
     ended = add(state, Snapshot(why="the end"), End())
     if state.launch and not state.crashed:
         ended = signal(ended, "AGENT_TERMINATED", **agent(state))

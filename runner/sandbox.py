@@ -31,6 +31,7 @@ from signals.atomic import storage_errors
 BWRAP: Final = "bwrap"
 SANDBOX_EXEC: Final = "sandbox-exec"
 POLICY: Final = "policy"
+_MODULES: Final = f"{os.sep}node_modules"
 _PROBE_SECONDS: Final = 10.0
 _NO_NESTING: Final = "--disable-userns"
 _APART: Final = (
@@ -176,11 +177,26 @@ def fence_of(
     if level.name == POLICY:
         return Fence()
     ours = (os.path.dirname(os.path.dirname(attractor.__file__)), sys.prefix, sys.base_prefix)
-    program = (os.path.dirname(os.path.realpath(assignment.claude)),) if assignment.claude else ()
+    program = _program_folders(assignment, environ)
     private = level.name != SANDBOX_EXEC
     return fence_for(
         assignment, git, environ, RealDisk(), needed=(*ours, *program), private=private
     )
+
+
+def _program_folders(assignment: Assignment, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return where the agent's program lies, with what it needs beside it."""
+    if not assignment.alone:
+        return (os.path.dirname(os.path.realpath(assignment.claude)),) if assignment.claude else ()
+    from attractor import tools
+
+    found = tools.find_agent(assignment.agent, environ)
+    if found is None:
+        return ()
+    real = os.path.realpath(found)
+    around, modules, _ = real.partition(_MODULES)
+    folders = {os.path.dirname(found), around + modules if modules else os.path.dirname(real)}
+    return tuple(sorted(folders))
 
 
 def prepare(assignment: Assignment, environ: Mapping[str, str]) -> None:
@@ -202,10 +218,25 @@ def prepare(assignment: Assignment, environ: Mapping[str, str]) -> None:
         return
     for _, source in places.caches(assignment, environ, RealDisk()):
         _folder(source)
+    if assignment.alone:
+        _prepare_folders(assignment, environ)
+        return
     config = environ.get("CLAUDE_CONFIG_DIR") or places.place_of("~/.claude", environ)
     _folder(config)
     for name, source in places.claude_entries(config, RealDisk()):
         _clear(os.path.join(layout.config(node), name), RealDisk().kind(source))
+
+
+def _prepare_folders(assignment: Assignment, environ: Mapping[str, str]) -> None:
+    disk = RealDisk()
+    login = places.place_of(places.AGENT_LOGINS[assignment.agent], environ)
+    for place, source, names in places.agent_folders(assignment, environ, disk):
+        _folder(place)
+        _folder(source)
+        known = [os.path.join(place, name) for name in names]
+        for path in [*known, *([login] if os.path.dirname(login) == place else ())]:
+            kind = disk.kind(disk.real(path))
+            _clear(os.path.join(source, os.path.basename(path)), kind)
 
 
 def _folder(path: str) -> None:

@@ -61,6 +61,7 @@ class State:
     dirty: bool = False
     astray: bool = False
     fingerprint: str = ""  # of the worktree
+    wrote: bool = False  # it has held commits on top of its base, or changes, when looked at
     looked_turn: int = -1  # the turn after which the worktree was looked at
     reviewed: str = ""  # the commit that was handed in
     checked: str = ""  # the commit that the checks ran on

@@ -260,6 +260,8 @@ class RunnerExited(_Measured):
     prd_ref: str | None = None
     mode: str | None = None
     reason: str | None = None
+    wrote: bool | None = None
+    """Whether the attempt's worktree ever held anything new; None: that is not known."""
 
 
 @final

@@ -8,12 +8,12 @@ last retry that the stream tells of says what the run was waiting for.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, final
 
 from attractor.agents.answer import Answer, ErrorClass
+from attractor.agents.event_lines import objects
 from attractor.agents.usage import Usage, money, usage_of_message, usage_of_result
 from attractor.spawn import Ended
 
@@ -46,7 +46,7 @@ _NO_ANSWER_SUBTYPES: Final = {
 def answer_of(ended: Ended, timeout_seconds: float, now: float) -> Answer:
     """Return what a run that printed stream-json came to; `now` is seconds since 1970."""
     seen = _Seen()
-    for event in _events(b"" if ended.overflowed else ended.stdout):
+    for event in objects(b"" if ended.overflowed else ended.stdout):
         seen.add(event)
     made = _ending(ended, seen, timeout_seconds, now)
     return replace(
@@ -104,18 +104,6 @@ class _Seen:
         if self.result is not None:
             return replace(usage_of_result(self.result), requests=len(self._messages))
         return sum(self._messages.values(), Usage(sessions=1))
-
-
-def _events(stdout: bytes) -> Iterator[Mapping[str, Any]]:
-    for line in stdout.split(b"\n"):
-        if not line.lstrip().startswith(b"{"):
-            continue
-        try:
-            event = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(event, dict):
-            yield event
 
 
 def _ending(ended: Ended, seen: _Seen, timeout_seconds: float, now: float) -> Answer:

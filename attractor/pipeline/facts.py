@@ -17,7 +17,7 @@ from attractor.pipeline.graph import Graph
 
 BEADS: Final = os.path.join(".beads", "issues.jsonl")
 RUBRICS: Final = "acceptance-tests"
-DESIGNS: Final = ("sd_path", "solution_design")
+DESIGNS: Final = ("sd_path", "solution_design", "skill_file")
 
 _MOST_BYTES: Final = 1024 * 1024  # of a rubric's manifest
 

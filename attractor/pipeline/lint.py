@@ -185,7 +185,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "sd_path_present",
         _W,
-        "Every codergen node has an sd_path or a solution_design.",
+        "Every codergen node has an sd_path, a solution_design or a skill_file.",
         harness.sd_path_present,
         (8,),
         dialects=_HARNESS,
@@ -257,7 +257,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "file_exists",
         _W,
-        "Every sd_path and solution_design is a file.",
+        "Every sd_path, solution_design and skill_file is a file.",
         harness.file_exists,
         (),
         dialects=_HARNESS,

@@ -75,7 +75,7 @@ SHAPES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 _EVIDENCE: Final = re.compile(r"(?:^|/)evidence/([^/]+)/research-findings\.json$")
-_DESIGNS: Final = ("sd_path", "solution_design")
+_DESIGNS: Final = ("sd_path", "solution_design", "skill_file")
 
 
 def graph_attributes(survey: Survey) -> Iterator[Fault]:

@@ -4,7 +4,8 @@ Pure. For each node with work to do, the orchestrator spawns one worker of the n
 writes the node's files and commits them, and then says that the node is complete. A file that is
 there already is kept, with one harmless line added, so that doing it again changes something
 again. Paths that lead out of the folder of work are left out. The judge finds everything right, and
-quotes that line, which stands in the file whether it was new or not.
+quotes that line, which stands in the file whether it was new or not. Every review passes, looking
+back adds nothing, and a node that is to be told anew keeps its files.
 """
 
 from __future__ import annotations
@@ -13,15 +14,22 @@ import json
 import posixpath
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from attractor.pipeline.graph import Graph, Node, NodeId
+from attractor.rehearsal.made_plan import plan_for
+from attractor.rehearsal.made_review import PASSED, SILENT, rewritten
 from attractor.rehearsal.made_rubric import rubric_for
 from attractor.rehearsal.turn import (
+    CROSS_REVIEWER,
     GUARDIAN,
     JUDGE,
     ORCHESTRATOR,
+    PLANNER,
+    REPLANNER,
+    RETROSPECTIVE,
+    REVIEWER,
     RUBRIC,
     SUPERVISOR,
     NodeScript,
@@ -29,6 +37,7 @@ from attractor.rehearsal.turn import (
     Text,
     ToolCall,
     Turn,
+    structured,
 )
 from attractor.rehearsal.upstream import Upstream
 from attractor.run.assign import worked_on
@@ -48,7 +57,11 @@ ANSWER: Final = {
     "why": "A rehearsal leaves everything open.",
 }
 
+NOTHING_LEFT: Final = Turn((Text(f"Nothing is left to do.\n\n{COMPLETE}"),))
+
+_REWRITTEN: Final = "rewritten.txt"
 _MOST_TOLD: Final = 500
+_LONGEST_LABEL: Final = 120
 _MOST_QUOTES: Final = 10
 _COMMENTS: Final = {
     "#": "py pyi sh bash rb pl toml yaml yml cfg ini conf mk makefile r jl tf dockerfile gitignore "
@@ -93,29 +106,48 @@ def scenario_for(
     before = Upstream(graph, worked)
     for node in graph.nodes.values():
         works = [node.id] if node.id in worked else before.work(node.id)
-        quoted = [_quotation(graph, each, target_dir) for each in works[:_MOST_QUOTES]]
-        roles = {JUDGE: [_judged(quoted)]} if quoted else {}
+        quoted = [
+            _quotation(graph.nodes[each], _folder(graph, graph.nodes[each], target_dir))
+            for each in works[:_MOST_QUOTES]
+        ]
         if node.id in worked:
-            roles[ORCHESTRATOR] = _orchestrator(node)
-        if roles:
-            nodes[str(node.id)] = NodeScript(roles)
+            nodes[str(node.id)] = _worked(node, quoted)
+        elif quoted:
+            nodes[str(node.id)] = NodeScript({JUDGE: [_judged(quoted)]})
     opinion = {"state": "working", "text": ""}
     return Script(
         {
             JUDGE: [_judged(standing)],
-            SUPERVISOR: [_structured(opinion)],
-            GUARDIAN: [_structured(ANSWER)],
-            RUBRIC: [_structured(rubric_for(graph, criteria))],
+            SUPERVISOR: [structured(opinion)],
+            GUARDIAN: [structured(ANSWER)],
+            RUBRIC: [structured(rubric_for(graph, criteria))],
+            PLANNER: [structured(plan_for(graph.attrs.get("label") or graph.name))],
+            REVIEWER: [structured(PASSED)],
+            CROSS_REVIEWER: [structured(PASSED)],
+            RETROSPECTIVE: [structured(SILENT)],
+            REPLANNER: [structured(rewritten("Begin anew", [_REWRITTEN]))],
         },
-        Turn((Text(f"Nothing is left to do.\n\n{COMPLETE}"),)),
+        NOTHING_LEFT,
         nodes,
     )
+
+
+def unknown(node_id: str, *, target_dir: str = "") -> NodeScript:
+    """Return what is played for a node of which nothing but its name is known."""
+    node = Node(NodeId(node_id), {}, 0, declared=False)
+    return _worked(node, [_quotation(node, target_dir)])
 
 
 def work(prompt: str, worker: str, files: list[str], message: str) -> list[Turn]:
     """Return turns that spawn a worker, which writes these files and commits them, and wait."""
     done = f"Written and committed: {', '.join(files)}."
-    command = {"command": _command(files, message), "description": "Write and commit the files"}
+    return changed(prompt, worker, [*map(_written, files)], message, done)
+
+
+def changed(prompt: str, worker: str, lines: Sequence[str], message: str, done: str) -> list[Turn]:
+    """Return turns that spawn a worker, which runs these lines of shell and commits, and wait."""
+    shell = "\n".join(["set -e", *lines, _commit(message)])
+    command = {"command": shell, "description": "Change and commit the files"}
     turns = [Turn((ToolCall("Bash", command),)), Turn((Text(done),))]
     call = {
         "description": message[:60],
@@ -125,6 +157,18 @@ def work(prompt: str, worker: str, files: list[str], message: str) -> list[Turn]
     }
     wait = Turn((Text("The worker is at work."),), when=LAUNCHED)
     return [Turn((ToolCall("Agent", call, turns),)), wait]
+
+
+def _worked(node: Node, quoted: Sequence[Quotation]) -> NodeScript:
+    label = " ".join(node.attrs.get("label", "").split()) or f"Begin {node.id} anew"
+    told_anew = rewritten(label[:_LONGEST_LABEL], _files(node))
+    return NodeScript(
+        {
+            JUDGE: [_judged(quoted)],
+            ORCHESTRATOR: _orchestrator(node),
+            REPLANNER: [structured(told_anew)],
+        }
+    )
 
 
 def _orchestrator(node: Node) -> list[Turn]:
@@ -153,10 +197,9 @@ def _files(node: Node) -> list[str]:
     return found if any(map(_line, found)) else [*found, own]
 
 
-def _command(files: list[str], message: str) -> str:
+def _commit(message: str) -> str:
     who = "-c user.name=Rehearsal -c user.email=rehearsal@localhost -c commit.gpgsign=false"
-    commit = f"git {who} commit -q --allow-empty -m {shlex.quote(message)}"
-    return "\n".join(["set -e", *map(_written, files), f"git add -A && {commit}"])
+    return f"git add -A && git {who} commit -q --allow-empty -m {shlex.quote(message)}"
 
 
 def _written(path: str) -> str:
@@ -194,19 +237,17 @@ def _suffix(path: str) -> str:
     return posixpath.basename(path).lower().rpartition(".")[2]
 
 
-def _quotation(graph: Graph, node_id: NodeId, target_dir: str) -> Quotation:
+def _folder(graph: Graph, node: Node, target_dir: str) -> str:
+    return target_dir or node.attrs.get("target_dir") or graph.attrs.get("target_dir", "")
+
+
+def _quotation(node: Node, folder: str) -> Quotation:
     """Return what a judge can quote of a node's work, with its path from the top of the tree."""
-    node = graph.nodes[node_id]
     path = next(each for each in _files(node) if _line(each))
-    folder = target_dir or node.attrs.get("target_dir") or graph.attrs.get("target_dir", "")
     place = posixpath.normpath(posixpath.join(folder, path))
     return {"file": place, "line": 1, "quote": _line(path)}
 
 
 def _judged(quoted: Sequence[Quotation]) -> Turn:
     said = "It is there, as this rehearsal has it." if quoted else ""
-    return _structured({"score": 1.0, "evidence": [*quoted], "problem": "", "explanation": said})
-
-
-def _structured(answer: Mapping[str, Any]) -> Turn:
-    return Turn((ToolCall("StructuredOutput", answer),))
+    return structured({"score": 1.0, "evidence": [*quoted], "problem": "", "explanation": said})

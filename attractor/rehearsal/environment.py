@@ -1,11 +1,11 @@
-"""Around a `claude` under rehearsal: its environment, its private configuration, its program.
+"""Around an agent under rehearsal: its environment, its private configuration, its program.
 
 The environment is made from nothing: only what is listed here goes in, so that no login, proxy or
 endpoint of the user's can lead a rehearsal to a real API. An address that is not loopback is
 refused. A project's settings files beat the environment; `settings()`, given by `--settings`, beats
 those, and only what a machine's administrator has set beats that: `refuse_real` looks at all of
 them before anything starts. Not covered: settings that a device management profile or the Windows
-registry holds, and a `claude` that is not the real one.
+registry holds, and a `claude` that is not the real one. The other agents' part is in `homes`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from attractor.errors import InputError
+from attractor.rehearsal import homes
 from attractor.rehearsal.headers import Asker
 from signals import atomic
 
@@ -106,6 +107,42 @@ def rehearsal_environment(
     if os.geteuid() == 0:
         made["IS_SANDBOX"] = "1"  # without it root may not skip permissions
     return made | more
+
+
+def agent_environment(
+    agent: str, base_url: str, home: str, *, asker: Asker = _NOBODY, path: str | None = None
+) -> dict[str, str]:
+    """Return the whole environment of another agent's CLI, and write its files below `home`.
+
+    For whom it asks travels in the path of its requests. InputError for an agent that cannot be
+    rehearsed, and where an administrator's configuration could lead it to a real API.
+    """
+    _check_loopback(base_url)
+    if agent not in homes.HOMES:
+        known = ", ".join(sorted(homes.HOMES))
+        fix = f"rehearse with claude or with one of {known}"
+        raise InputError(f"agent {agent!r} cannot talk to the scripted model", fix=fix)
+    base_url = base_url.rstrip("/")
+    made = homes.HOMES[agent](base_url + asker.path(), home)
+    for file in made.managed:
+        if os.path.lexists(file):
+            fix = "it beats all that a rehearsal can say: rehearse with another agent, or elsewhere"
+            raise _away("an administrator's configuration", file, fix)
+    for name, text in made.files.items():
+        file = os.path.join(home, name)
+        os.makedirs(os.path.dirname(file), mode=0o700, exist_ok=True)
+        atomic.replace(file, text.encode())
+    # Of its own, as codex makes no sandbox for a home that lies in the folder for temporary files.
+    temporary = os.path.join(home, "tmp")
+    os.makedirs(temporary, mode=0o700, exist_ok=True)
+    return {
+        **{name: os.environ[name] for name in _KEPT if name in os.environ},
+        **homes.proxies(base_url),
+        **made.environ,
+        "HOME": home,
+        "PATH": os.environ.get("PATH", os.defpath) if path is None else path,
+        "TMPDIR": temporary,
+    }
 
 
 def settings(base_url: str, asker: Asker = _NOBODY) -> dict[str, Any]:

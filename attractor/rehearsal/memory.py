@@ -2,15 +2,15 @@
 
 A scripted failure happens so often for a session, and some turns are for few sessions. Each change
 is a note; the server logs it with the request that caused it, before the answer is given. Recalled
-in their order, the notes make the same memory again, as long as the script is the same. Not thread
-safe: the caller holds a lock.
+in their order, the notes make the same memory again, as long as the script is the same, or has only
+got more nodes. Not thread safe: the caller holds a lock.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final, NamedTuple, final
 
@@ -22,7 +22,9 @@ _FAILED: Final = "failed"
 _GIVEN: Final = "given"
 _LOST: Final = "lost"
 _DIGITS: Final = 16
+_PLACE_DIGITS: Final = 12
 
+_Place = tuple[str | int, ...]
 Note = tuple[str, int, int | str]
 """What happened, the number of the turn, and where it stood or what was said before it."""
 
@@ -49,9 +51,12 @@ class Memory:
 
     def __init__(self, script: Script) -> None:
         self._script = script
-        self._numbers: dict[int, int] = {}
-        for turn in _turns(script):
-            self._numbers.setdefault(id(turn), len(self._numbers))
+        # Each turn with its number: held, so that no later one has its identity.
+        self._numbers: dict[int, tuple[Turn, int]] = {}
+        self._learn(("after",), [script.after])
+        self._learn_roles(("roles",), script.roles)
+        for node in script.nodes:
+            self._learn_node(node)
         self._failed: Counter[tuple[Who, int, int]] = Counter()
         # For each turn that few sessions have: those, and what was said before it was given.
         self._given: defaultdict[int, dict[tuple[str, str], str]] = defaultdict(dict)
@@ -61,7 +66,7 @@ class Memory:
         """Return what is due in this conversation, and remember that."""
         notes: list[Note] = []
         turn, index = self._turn(who, turns, news, notes)
-        number = self._numbers[id(turn)]
+        number = self._number(who, turn)
         at = self._failed[who, number, index]
         if at < len(turn.failures):
             self._note(who, (_FAILED, number, index), notes)
@@ -114,11 +119,11 @@ class Memory:
         self, who: Who, turns: Sequence[Turn], news: Sequence[str], notes: list[Note]
     ) -> tuple[Turn, int]:
         session = (who.session, who.agent)
-        theirs = [turn for turn in turns if self._is_for(session, turn)]
+        theirs = [turn for turn in turns if self._is_for(who, session, turn)]
         index = due(theirs, news)
         turn = theirs[index] if index < len(theirs) else self._script.after
         if turn.sessions is not None:
-            number = self._numbers[id(turn)]
+            number = self._number(who, turn)
             given = self._given[number].get(session)
             if given is None:
                 self._note(who, (_GIVEN, number, ""), notes)
@@ -128,30 +133,46 @@ class Memory:
                 return self._turn(who, turns, news, notes)
         return turn, index
 
-    def _is_for(self, session: tuple[str, str], turn: Turn) -> bool:
+    def _is_for(self, who: Who, session: tuple[str, str], turn: Turn) -> bool:
         if turn.sessions is None:
             return True
-        number = self._numbers[id(turn)]
+        number = self._number(who, turn)
         given = self._given[number]
         return (number, session) not in self._lost and (
             session in given or len(given) < turn.sessions
         )
 
+    def _number(self, who: Who, turn: Turn) -> int:
+        """Return a turn's number: where it stands, so that a script that grows changes none."""
+        if id(turn) not in self._numbers:
+            self._learn_node(who.asker.node)
+        if id(turn) not in self._numbers:
+            # The node was told anew since its turns were looked up.
+            self._numbers[id(turn)] = (turn, _place_number((who.asker.node, repr(turn))))
+        return self._numbers[id(turn)][1]
+
+    def _learn_node(self, node: str) -> None:
+        own = self._script.nodes.get(node, NodeScript())
+        self._learn_roles(("nodes", node), own.roles)
+        for attempt, roles in own.attempts.items():
+            self._learn_roles(("nodes", node, attempt), roles)
+
+    def _learn_roles(self, place: _Place, roles: Roles) -> None:
+        for role, turns in roles.items():
+            self._learn((*place, role), turns)
+
+    def _learn(self, place: _Place, turns: Sequence[Turn]) -> None:
+        for at, turn in enumerate(turns):
+            here = (*place, at)
+            self._numbers.setdefault(id(turn), (turn, _place_number(here)))
+            for block, call in enumerate(turn.blocks):
+                if isinstance(call, ToolCall) and call.turns:
+                    self._learn((*here, block), call.turns)
+
+
+def _place_number(place: _Place) -> int:
+    return int(_digest(json.dumps(place))[:_PLACE_DIGITS], 16)
+
 
 def _digest(text: str) -> str:
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
-
-
-def _turns(script: Script) -> Iterator[Turn]:
-    """Yield every turn, in an order that is the same for the same script."""
-    yield script.after
-    nodes: Mapping[str, NodeScript] = script.nodes
-    scopes: list[Roles] = [script.roles]
-    for node in nodes.values():
-        scopes += [node.roles, *node.attempts.values()]
-    left = [turns for roles in scopes for turns in roles.values()]
-    while left:
-        for turn in left.pop(0):
-            yield turn
-            calls = (block for block in turn.blocks if isinstance(block, ToolCall))
-            left += [call.turns for call in calls if call.turns]

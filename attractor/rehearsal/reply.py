@@ -1,19 +1,22 @@
 """What the scripted model sends: messages, event streams and errors as the Messages API has them.
 
-Pure: bytes out of values. The same request gives the same message, ids and usage figures among it.
+Another API's form is made from the same message and the same events. Pure: bytes out of values. The
+same request gives the same message, ids and usage figures among it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, final
 
 from attractor.rehearsal.turn import Cut, Failure, Pace, Text, Thinking, ToolCall, Turn
+from signals.clock import iso
 
 NO_ANSWER: Final = 0
+TOO_MANY: Final = 429
 _BYTES_A_TOKEN: Final = 4
 _PIECE: Final = 200  # characters in one delta
 _ERRORS: Final = {
@@ -41,7 +44,10 @@ _DELTAS: Final = {
 }
 _STREAMED: Final = {"text", "thinking", "signature", "input"}  # empty where their block begins
 
-_Event = tuple[str, dict[str, Any]]
+Event = tuple[str, dict[str, Any]]
+"""One event of the Messages API's stream."""
+Frame = tuple[bool, bytes]
+"""What is sent for it, and whether it is a piece of the answer, before which a slow one pauses."""
 
 
 @final
@@ -58,6 +64,33 @@ class Reply:
     cut: bool = False  # more is promised than comes
 
 
+@final
+@dataclass(frozen=True)
+class Wrong:
+    """An error, before it is put into an API's words."""
+
+    status: int
+    message: str = ""
+    """Empty for the usual words."""
+    request_id: str = ""
+    scripted: Failure | None = None
+    resets_ns: int = 0
+    """When a scripted limit ends, since 1970."""
+
+
+@final
+@dataclass(frozen=True)
+class Form:
+    """How one API says it."""
+
+    whole: Callable[[Mapping[str, Any]], Any]
+    """A message that is not streamed."""
+    frames: Callable[[Iterator[Event], Mapping[str, Any], Failure | None], Iterator[Frame]]
+    """The stream of such events, of this message, that may end with this failure."""
+    error: Callable[[Wrong], dict[str, Any]]
+    """The body of an error."""
+
+
 def as_json(value: object, status: int = 200) -> Reply:
     """Return an answer that carries a JSON document."""
     return Reply(status, (json.dumps(value).encode(),))
@@ -68,25 +101,32 @@ def nothing(wait_seconds: float) -> Reply:
     return Reply(NO_ANSWER, (), wait_seconds=wait_seconds, cut=True)
 
 
-def error(status: int, message: str, request_id: str) -> Reply:
+def error(status: int, message: str, request_id: str, form: Form | None = None) -> Reply:
     """Return an error in the API's envelope."""
-    said = _error(status, message)
-    return as_json({"type": "error", "error": said, "request_id": request_id}, status)
+    return as_json((form or MESSAGES).error(Wrong(status, message, request_id)), status)
 
 
-def failure(scripted: Failure, request_id: str, *, reset: str) -> Reply:
+def failure(
+    scripted: Failure, request_id: str, *, resets_ns: int, form: Form | None = None
+) -> Reply:
     """Return the error that a script asks for; a rate limit comes with its headers."""
     headers = {}
     if scripted.retry_after is not None:
         headers["retry-after"] = str(scripted.retry_after)
     if not scripted.retried:
         headers["x-should-retry"] = "false"
-    if scripted.status == 429:  # noqa: PLR2004 - the number is the name
+    if scripted.status == TOO_MANY:
         for what in ("requests", "tokens", "input-tokens", "output-tokens"):
-            for key, value in (("limit", "1000"), ("remaining", "0"), ("reset", reset)):
+            for key, value in (("limit", "1000"), ("remaining", "0"), ("reset", iso(resets_ns))):
                 headers[f"anthropic-ratelimit-{what}-{key}"] = value
-    made = error(scripted.status, scripted.message, request_id)
+    wrong = Wrong(scripted.status, scripted.message, request_id, scripted, resets_ns)
+    made = as_json((form or MESSAGES).error(wrong), scripted.status)
     return replace(made, headers=headers, wait_seconds=scripted.wait_seconds)
+
+
+def worded(status: int) -> str:
+    """Return what is usually said with an error."""
+    return _ERRORS[status][1]
 
 
 def models() -> Reply:
@@ -110,25 +150,33 @@ def count(body: bytes) -> Reply:
 
 
 def message(
-    turn: Turn, *, model: str, body: bytes, stream: bool, broken: Cut | Failure | None = None
+    turn: Turn,
+    *,
+    model: str,
+    body: bytes,
+    stream: bool,
+    broken: Cut | Failure | None = None,
+    form: Form | None = None,
 ) -> Reply:
     """Return the message that answers a request, at once or as an event stream.
 
     What breaks it ends it after so many characters: an error event, or nothing more at all.
     """
+    form = form or MESSAGES
     whole = _message(turn, model, body)
     wait = broken.wait_seconds if broken else turn.wait_seconds
     if not stream:
-        made = as_json(whole)
+        made = as_json(form.whole(whole))
         if isinstance(broken, Cut):
             made = replace(made, parts=(made.parts[0][: broken.after],), cut=True)
         return replace(made, wait_seconds=wait + _streaming_seconds(whole, turn.pace))
     events = _events(whole, turn.pace.characters if turn.pace else _PIECE)
     if broken:
         events = _ended(events, broken)
+    frames = form.frames(events, whole, broken if isinstance(broken, Failure) else None)
     return Reply(
         200,
-        tuple(_parts(events, one_by_one=turn.pace is not None)),
+        tuple(_parts(frames, one_by_one=turn.pace is not None)),
         "text/event-stream",
         wait_seconds=wait,
         pause_seconds=turn.pace.seconds if turn.pace else 0.0,
@@ -193,7 +241,7 @@ def _streaming_seconds(whole: Mapping[str, Any], pace: Pace | None) -> float:
     return pace.seconds * pieces
 
 
-def _events(whole: Mapping[str, Any], piece: int) -> Iterator[_Event]:
+def _events(whole: Mapping[str, Any], piece: int) -> Iterator[Event]:
     begun = {**whole["usage"], "output_tokens": 1}
     start = {**whole, "content": [], "stop_reason": None, "usage": begun}
     yield "message_start", {"message": start}
@@ -206,7 +254,7 @@ def _events(whole: Mapping[str, Any], piece: int) -> Iterator[_Event]:
     yield "message_stop", {}
 
 
-def _block_events(index: int, block: Mapping[str, Any], piece: int) -> Iterator[_Event]:
+def _block_events(index: int, block: Mapping[str, Any], piece: int) -> Iterator[Event]:
     at = {"index": index}
     kind, key = _DELTAS[block["type"]]
     text = _told(block)
@@ -228,7 +276,7 @@ def _told(block: Mapping[str, Any]) -> str:
     return str(block[block["type"]])
 
 
-def _ended(events: Iterable[_Event], broken: Cut | Failure) -> Iterator[_Event]:
+def _ended(events: Iterable[Event], broken: Cut | Failure) -> Iterator[Event]:
     """Yield the events until the answer breaks off."""
     left = broken.after or 0
     for kind, data in events:
@@ -245,12 +293,29 @@ def _ended(events: Iterable[_Event], broken: Cut | Failure) -> Iterator[_Event]:
         yield "error", {"error": _error(broken.status, broken.message)}
 
 
-def _parts(events: Iterable[_Event], *, one_by_one: bool) -> Iterator[bytes]:
+def _parts(frames: Iterable[Frame], *, one_by_one: bool) -> Iterator[bytes]:
     """Yield the stream's bytes, whole or so that there is a pause before each delta."""
     part = b""
-    for kind, data in events:
-        if one_by_one and kind == "content_block_delta":
+    for is_delta, data in frames:
+        if one_by_one and is_delta:
             yield part
             part = b""
-        part += f"event: {kind}\ndata: {json.dumps({'type': kind, **data})}\n\n".encode()
+        part += data
     yield part
+
+
+def _frames(
+    events: Iterable[Event], message: Mapping[str, Any], failure: Failure | None
+) -> Iterator[Frame]:
+    del message, failure
+    for kind, data in events:
+        said = f"event: {kind}\ndata: {json.dumps({'type': kind, **data})}\n\n"
+        yield kind == "content_block_delta", said.encode()
+
+
+def _enveloped(wrong: Wrong) -> dict[str, Any]:
+    said = _error(wrong.status, wrong.message)
+    return {"type": "error", "error": said, "request_id": wrong.request_id}
+
+
+MESSAGES: Final = Form(whole=lambda message: message, frames=_frames, error=_enveloped)

@@ -1,4 +1,4 @@
-"""The scripted Messages API: listens on 127.0.0.1 only, answers from a script, forwards nothing.
+"""The scripted model's APIs: listens on 127.0.0.1 only, answers from a script, forwards nothing.
 
 What is due follows from the conversation that a request carries, so a request that is sent twice
 gets the same answer. Remembered is only how often a scripted failure has happened, by session,
@@ -21,6 +21,10 @@ from typing import Any, Final, Self, final
 
 from attractor.errors import InputError, StorageError
 from attractor.rehearsal import reply, request
+from attractor.rehearsal.dialect import CLAUDE, OPENCODE, Dialect
+from attractor.rehearsal.dialect_gemini import GEMINI
+from attractor.rehearsal.dialect_gemini import PLACE as GEMINI_PLACE
+from attractor.rehearsal.dialect_openai import OPENAI
 from attractor.rehearsal.headers import Asker
 from attractor.rehearsal.listener import LOOPBACK, Listener
 from attractor.rehearsal.memory import Due, Memory, Note, Who
@@ -108,19 +112,24 @@ class ScriptedServer:
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """Return the answer to one request, which is on the record then."""
         name = self.next_id()
-        content = _object(body) if method == "POST" else {}
-        who, turns = self._who(headers, content or {})
+        asker, place = Asker.of_path(path.partition("?")[0])
+        dialect = _dialect(place, headers)
+        sent = _object(body) if method == "POST" else {}
+        session = dialect.session(headers, sent or {}) if dialect else ""
+        content = dialect.body(place, sent) if dialect and sent else sent
+        who, turns = self._who(asker or Asker.of(headers), session, headers, content or {})
         told = Due(_ERRAND, None, ())
         if content is None:
-            made = reply.error(400, "The request body is not a JSON object.", name)
-        elif method == "POST" and _place(path) == "/v1/messages":
+            form = dialect.form if dialect else None
+            made = reply.error(400, "The request body is not a JSON object.", name, form)
+        elif method == "POST" and dialect:
             if turns is None and request.tool_names(content):
-                made = reply.error(400, _unknown(self._script, who.asker), name)
+                made = reply.error(400, _unknown(self._script, who.asker), name, dialect.form)
             else:
                 told = self._due(who, turns, content)
-                made = self._message(told, content, body, name)
+                made = self._message(told, content, body, name, dialect)
         else:
-            made = _other(method, _place(path), body, name)
+            made = _other(method, place, body, name)
         try:
             self._record(made.status, content or {}, who, method, path, told.notes)
         except StorageError as error:
@@ -132,12 +141,10 @@ class ScriptedServer:
         return f"req_{next(self._ids):08d}"
 
     def _who(
-        self, headers: Mapping[str, str], content: Mapping[str, Any]
+        self, asker: Asker, session: str, headers: Mapping[str, str], content: Mapping[str, Any]
     ) -> tuple[Who, Sequence[Turn] | None]:
         """Return who asks, and the turns of this role, where the script has any."""
-        asker = Asker.of(headers)
         node, attempt = asker.node, asker.attempt
-        session = headers.get("x-claude-code-session-id") or ""
         agent = headers.get("x-claude-code-agent-id") or ""
         turns: Sequence[Turn] | None = None
         try:
@@ -158,17 +165,21 @@ class ScriptedServer:
         with self._changed:
             return self._memory.due(who, turns, request.news(content))
 
-    def _message(self, told: Due, content: Mapping[str, Any], body: bytes, name: str) -> Reply:
-        turn, trouble = told.turn, told.trouble
+    def _message(
+        self, told: Due, content: Mapping[str, Any], body: bytes, name: str, dialect: Dialect
+    ) -> Reply:
+        turn, trouble = dialect.adapted(told.turn, request.tool_names(content)), told.trouble
         if isinstance(trouble, Hold):
             return reply.nothing(trouble.wait_seconds)
         stream = content.get("stream") is True
         if isinstance(trouble, Failure) and (trouble.after is None or not stream):
             reset = trouble.reset_seconds or trouble.retry_after or 0
-            at = iso(self._clock.wall_ns() + reset * 1_000_000_000)
-            return reply.failure(trouble, name, reset=at)
+            at = self._clock.wall_ns() + reset * 1_000_000_000
+            return reply.failure(trouble, name, resets_ns=at, form=dialect.form)
         model = str(content.get("model", ""))
-        return reply.message(turn, model=model, body=body, stream=stream, broken=trouble)
+        return reply.message(
+            turn, model=model, body=body, stream=stream, broken=trouble, form=dialect.form
+        )
 
     def _record(
         self,
@@ -221,8 +232,14 @@ def _unknown(script: Script, asker: Asker) -> str:
     return f"The rehearsal script has no role {asker.role!r}{here}; it has {known}."
 
 
-def _place(path: str) -> str:
-    return path.partition("?")[0]
+def _dialect(place: str, headers: Mapping[str, str]) -> Dialect | None:
+    """Return in which words a message is asked for; None where something else is."""
+    if place == "/v1/messages":
+        program = headers.get("user-agent", "").partition("/")[0]
+        return OPENCODE if program == "opencode" else CLAUDE
+    if place == "/v1/responses":
+        return OPENAI
+    return GEMINI if GEMINI_PLACE.fullmatch(place) else None
 
 
 def _other(method: str, place: str, body: bytes, name: str) -> Reply:

@@ -20,6 +20,16 @@ RUBRIC: Final = "rubric"
 """Who writes what is judged by."""
 GUARDIAN: Final = "guardian"
 """Who answers a session's questions."""
+PLANNER: Final = "planner"
+"""Who makes a plan of a goal."""
+REVIEWER: Final = "reviewer"
+"""Who looks at a node's work once more, in a fresh session."""
+CROSS_REVIEWER: Final = "cross-reviewer"
+"""The same, of another vendor."""
+RETROSPECTIVE: Final = "retrospective"
+"""Who looks back at the whole, and may only add."""
+REPLANNER: Final = "replanner"
+"""Who rewrites or splits one node that goes nowhere."""
 SUBAGENT: Final = "subagent"
 
 
@@ -110,6 +120,11 @@ class Turn:
 
 
 Roles = Mapping[str, Sequence[Turn]]
+
+
+def structured(answer: Mapping[str, Any]) -> Turn:
+    """Return the turn that answers with an object."""
+    return Turn((ToolCall("StructuredOutput", answer),))
 
 
 def due(turns: Sequence[Turn], news: Sequence[str]) -> int:

@@ -1,7 +1,9 @@
 """What a whole run is rehearsed with: the script, made of what was asked for, and the faults in it.
 
 The same request gives the same script whenever it is asked for, so that a model that was killed
-goes on as the one before. A mistake in it is an InputError.
+goes on as the one before. Nodes that a run gets later are played, too: what a scenario does not say
+of the orchestrator of a node, or of the roles that look at work once more, is as where nobody wrote
+one. A mistake is an InputError.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from attractor.errors import InputError
@@ -18,7 +21,20 @@ from attractor.pipeline.load import load
 from attractor.rehearsal import default, faults, script
 from attractor.rehearsal.default import Quotation
 from attractor.rehearsal.faults import Terms
-from attractor.rehearsal.turn import Script
+from attractor.rehearsal.growing import Growing
+from attractor.rehearsal.made_plan import plan_for
+from attractor.rehearsal.turn import (
+    CROSS_REVIEWER,
+    JUDGE,
+    ORCHESTRATOR,
+    PLANNER,
+    REPLANNER,
+    RETROSPECTIVE,
+    REVIEWER,
+    NodeScript,
+    Script,
+    structured,
+)
 from attractor.run.assign import worked_on
 from attractor.run.begin import SCENARIO
 from attractor.run.request import Request
@@ -30,36 +46,88 @@ _MOST_FILES: Final = 200
 _MOST_DOCUMENT: Final = 512 * 1024
 _CRITERION: Final = re.compile(r"\bAC-\d+\b", re.IGNORECASE)
 _RUBRICS: Final = "acceptance-tests"
+# How a run calls the nodes that it gets.
+_MOST_ADDED: Final = 20
+_MOST_PARTS: Final = 3
+_ALWAYS_PLAYED: Final = (PLANNER, REVIEWER, CROSS_REVIEWER, RETROSPECTIVE, REPLANNER)
 
 
 def check(graph: Graph, scenario: str, faults_asked: Sequence[str]) -> None:
     """Raise InputError where this scenario's file, or a fault, does not fit the pipeline."""
-    read = _read(graph, scenario) if scenario else default.scenario_for(graph)
-    faults.apply(read, faults.parse(faults_asked, worked_on(graph)))
+    made = default.scenario_for(graph)
+    if scenario:
+        made = filled(_read(graph, scenario), made)
+    faults.apply(made, faults.parse(faults_asked, worked_on(graph)))
 
 
 def script_of(request: Request) -> Script:
     """Return what the model says in this run."""
     _, graph = load(request.layout.dot)
-    asked = faults.parse(request.faults, worked_on(graph))
     terms = Terms(peek=tuple(dict.fromkeys(_hidden(request))))
-    return faults.apply(_chosen(request, graph), asked, terms)
+    written = _scenario(request, graph)
+    standing = _standing(request)
+    criteria = _criteria(request.prd) if request.prd else ()
+
+    def make(graph: Graph) -> Script:
+        made = default.scenario_for(
+            graph, target_dir=request.target_dir, standing=standing, criteria=criteria
+        )
+        asked = faults.parse(request.faults, worked_on(graph))
+        return faults.apply(filled(written, made) if written else made, asked, terms)
+
+    def unknown(node: str) -> NodeScript:
+        generic = default.unknown(node, target_dir=request.target_dir)
+        return _with(written, node, generic) if written else generic
+
+    def nodes(graph: Graph) -> dict[str, NodeScript]:
+        made = make(graph).nodes
+        # What a scenario says of a node that is not there yet, `unknown` knows.
+        return {node: own for node, own in made.items() if node in graph.nodes}
+
+    return replace(make(graph), nodes=Growing(request.layout.dot, nodes, unknown))
 
 
-def _chosen(request: Request, graph: Graph) -> Script:
-    if request.scenario:
-        copy = os.path.join(request.layout.root, SCENARIO)
-        return _read(graph, copy if os.path.isfile(copy) else request.scenario)
-    return default.scenario_for(
-        graph,
-        target_dir=request.target_dir,
-        standing=_standing(request),
-        criteria=_criteria(request.prd) if request.prd else (),
-    )
+def planning_script(goal: str, broken: int = 0, context: str = "") -> Script:
+    """Return what the model says while a plan is made.
+
+    The first sessions, `broken` of them, get a plan that cannot pass the checks.
+    """
+    good = structured(plan_for(goal, context))
+    bad = replace(structured(plan_for(goal, context, broken=True)), sessions=broken)
+    return Script({PLANNER: [bad, good] if broken > 0 else [good]}, default.NOTHING_LEFT)
+
+
+def filled(written: Script, made: Script) -> Script:
+    """Return a scenario with what it leaves open, as it is in the script that is made."""
+    names = dict.fromkeys([*written.nodes, *made.nodes])
+    nodes = {each: _with(written, each, made.nodes.get(each, NodeScript())) for each in names}
+    others = {each: made.roles[each] for each in _ALWAYS_PLAYED}
+    return replace(written, roles={**others, **written.roles}, nodes=nodes)
+
+
+def _with(written: Script, node: str, made: NodeScript) -> NodeScript:
+    """Return a node's turns, with those that are made for whoever has none."""
+    own = written.nodes.get(node, NodeScript())
+    said = {*written.roles, *own.roles}
+    open_roles = {REPLANNER}
+    if ORCHESTRATOR in made.roles and ORCHESTRATOR not in said:
+        open_roles |= {ORCHESTRATOR, JUDGE}
+    added = {role: made.roles[role] for role in sorted(open_roles & {*made.roles} - said)}
+    return replace(own, roles={**added, **own.roles})
+
+
+def _scenario(request: Request, graph: Graph) -> Script | None:
+    if not request.scenario:
+        return None
+    copy = os.path.join(request.layout.root, SCENARIO)
+    return _read(graph, copy if os.path.isfile(copy) else request.scenario)
 
 
 def _read(graph: Graph, scenario: str) -> Script:
-    return script.load(scenario, {*map(str, graph.nodes)})
+    names = [*map(str, graph.nodes)]
+    added = {f"R{number:02}" for number in range(1, _MOST_ADDED + 1)}
+    parts = {f"{name}_{number}" for name in names for number in range(1, _MOST_PARTS + 1)}
+    return script.load(scenario, {*names, *added, *parts})
 
 
 def _criteria(document: str) -> list[str]:

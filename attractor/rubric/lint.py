@@ -8,26 +8,16 @@ its words: one whose outcomes only say that all is well is refused.
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 
+from attractor.rubric.empty_words import says_nothing
 from attractor.rubric.manifest import MANIFEST, SUFFIX
 from attractor.rubric.model import METHODS, Feature, Rubric, Scenario
 from attractor.run.preflight import Finding
 
 _TOLERANCE: Final = 0.011  # three thirds, written with two digits
-# What says of something only that it is as it should be.
-_SUBJECT: Final = r"(?:(?:the|this|that|a|an|all|every)\s+)?(?:\w+\s+){0,3}?"
-_VERB: Final = r"(?:(?:should|must|will)\s+)?(?:works?|behaves?|functions?|performs?|is|are|be)"
-_PRAISE: Final = (
-    r"(?:\s+(?:all|also|and|as|be|complete[d]?|correct(?:ly)?|done|expected|fine|good|handled"
-    r"|implemented|intended|is|it|met|ok|okay|properly|required|right|satisfied|should|specified"
-    r"|successful(?:ly)?|valid|well|working))*"
-)
-_SUCCESS: Final = r"(?:it|everything|this|that|all)\s+(?:succeeds?|passes|pass)"
-_EMPTY_WORDS: Final = re.compile(rf"(?:{_SUBJECT}{_VERB}{_PRAISE}|{_SUCCESS})\W*", re.IGNORECASE)
 
 
 def lint(
@@ -135,7 +125,7 @@ def _scenario(feature: Feature, scenario: Scenario) -> Iterator[Finding]:
     if not scenario.outcomes:
         fix = "add a Then that says what can be seen when it holds"
         yield Finding(f"{called} has no Then: anything would do", scenario.where, fix)
-    elif all(_EMPTY_WORDS.fullmatch(each) for each in scenario.outcomes):
+    elif all(map(says_nothing, scenario.outcomes)):
         problem = f"{called} only says that all is well, and nothing that can be observed"
         fix = "say in its Then what is printed, returned, stored or refused"
         yield Finding(problem, scenario.where, fix)

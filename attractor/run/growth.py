@@ -19,6 +19,7 @@ from attractor.run.node_story import RETROSPECT
 
 Attrs = Mapping[str, str]
 
+_GATE: Final = "hexagon"
 LATER: Final = "added_by"
 """The attribute of nodes that were added when it was looked back."""
 
@@ -131,7 +132,36 @@ def in_parts(graph: Graph, node: str, parts: Sequence[Attrs]) -> Change:
         plain = [edge for edge in arrows if not edge.attrs.get("condition", "").strip()]
         edges += [(str(edge.source), names[0], _arrow(edge.attrs)) for edge in plain or arrows]
         edges += [(one, two, {}) for one, two in zip(names, [*names[1:], node], strict=True)]
-    return Change(nodes, {node: last}, tuple(edges))
+    # How it was to be done was said of the old plan.
+    anew = {**last, "skill_file": ""} if own.attrs.get("skill_file") else last
+    return Change(nodes, {node: anew, **_gates(graph, own, parts)}, tuple(edges))
+
+
+def _gates(graph: Graph, node: Node, parts: Sequence[Attrs]) -> dict[str, Attrs]:
+    """Return the checks of gates that repeat those of a node, with those of its parts instead."""
+    old, new = (
+        _checks(node),
+        [line for part in parts for line in part.get("checks", "").split("\n")],
+    )
+    others = {
+        line
+        for each in graph.nodes.values()
+        if each.id != node.id and each.attrs.get("shape") != _GATE
+        for line in _checks(each)
+    }
+    gone = set(old) - others
+    found: dict[str, Attrs] = {}
+    for each in graph.nodes.values():
+        lines = _checks(each)
+        if new and each.attrs.get("shape") == _GATE and gone & set(lines):
+            kept = [line for line in lines if line not in gone]
+            found[str(each.id)] = {"checks": "\n".join(dict.fromkeys([*kept, *filter(None, new)]))}
+    return found
+
+
+def _checks(node: Node) -> list[str]:
+    said = node.attrs.get("checks") or node.attrs.get("check") or ""
+    return [line for line in said.split("\n") if line.strip()]
 
 
 def _names(graph: Graph, node: str, count: int) -> list[str]:

@@ -56,10 +56,12 @@ class Limits:
     receipt_within: float = _time(5.0, "the session's receipt for what was typed")
     check_timeout: float = _time(900.0, "the node's checks, together")
     ask_timeout: float = _time(120.0, "the answer of a model that is asked")
-    max_attempts: int = _count(3, "attempts of a node")
+    max_attempts: int = _count(3, "attempts of a node; 30 of a persistent run, if nothing is said")
     max_restarts: int = _count(2, "sessions that are started again in one attempt", least=0)
     max_no_progress: int = _count(3, "turns without progress, one after another")
-    max_same_error: int = _count(3, "turns that end in the same error, one after another")
+    max_same_error: int = _count(
+        3, "turns, or attempts, that end in the same way, one after another"
+    )
     breaker_open: float = _time(60.0, "the rest that an open breaker takes", 1.0)
     cooldown_min: float = _time(60.0, "the first cooldown after a rate limit", 1.0)
     cooldown_max: float = _time(3600.0, "the longest cooldown of our own choice", 6.0)

@@ -104,8 +104,8 @@ class NodeStory:
     @property
     def lessons(self) -> int:
         """Return how many verdicts and reviews there were to learn from."""
-        judged = sum(each.get("outcome") != "investigate" for each in self.verdicts)
-        return judged + sum(each["outcome"] == "findings" for each in self.reviews)
+        judged = [each for each in self.verdicts if each.get("outcome") != "investigate"]
+        return len(judged) + len([each for each in self.reviews if each["outcome"] == "findings"])
 
     def used(self, key: str) -> float:
         """Return how much of something all its attempts and judges have used."""

@@ -16,10 +16,10 @@ from typing import Any, Final, NamedTuple, final
 from attractor.pipeline.graph import Graph, NodeId
 from attractor.run.fold import RunEvent
 from attractor.run.journal import Entry
-from attractor.run.node_story import Attempt, NodeStory
+from attractor.run.node_story import REPLAN, Attempt, NodeStory
 from attractor.run.plan import Plan
-from attractor.run.states import RUNNING, NodeState
 from attractor.run.records import Decision
+from attractor.run.states import RUNNING, NodeState
 from attractor.run.story import Story, StoryEvent
 
 WAITING: Final = 3
@@ -29,11 +29,15 @@ _COUNTED: Final = ("input_tokens", "output_tokens", "cache_creation_tokens")
 _DOING: Final = {
     "rubric": "the rubric is being written",
     "validate": "is being judged",
+    "review": "is being reviewed",
     "merge": "is being merged",
     "tool": "its command runs",
     "answer": "a question is being answered",
     "books": "beads and promise are being told",
     "hook": "the command for the end runs",
+    "remember": "what was learnt is being kept",
+    "replan": "is being planned again",
+    "retrospect": "somebody looks back",
 }
 
 
@@ -197,6 +201,13 @@ def _with(what: str, more: object) -> str:
     return f"{what}: {more}" if isinstance(more, str) and more else what
 
 
+def _grown(data: Mapping[str, Any]) -> str:
+    new = ", ".join((data.get("change") or {}).get("nodes") or ())
+    if data.get("why") == REPLAN:
+        return f"planned again, cut into {new} and itself" if new else "planned again"
+    return f"{new} is added" if new else "nothing is added"
+
+
 # What each event says in words, but for the first, which the story completes.
 _TOLD: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     RunEvent.NODE_MOVED: lambda data: _with(str(data.get("event", "")), data.get("reason")),
@@ -212,6 +223,9 @@ _TOLD: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     StoryEvent.STOPPING: lambda data: _with("the run is being ended", data.get("reason")),
     StoryEvent.RUN_ENDED: lambda data: _with(str(data.get("result", "")), data.get("reason")),
     StoryEvent.RUN_RESUMED: lambda data: _with("the run goes on", data.get("reason")),
+    StoryEvent.GRAPH_CHANGED: lambda data: _with(_grown(data), data.get("reason")),
+    StoryEvent.PAUSED: lambda data: _with(f"rests until {data.get('until')}", data.get("why")),
+    RunEvent.NODE_GIVEN_UP: lambda data: _with("given up", data.get("reason")),
     StoryEvent.ATTEMPT_CLOSED: lambda data: _with("the attempt is over", data.get("why")),
 }
 

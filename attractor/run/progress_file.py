@@ -12,8 +12,8 @@ from typing import Final
 
 from attractor.run.node_story import NodeStory
 from attractor.run.prose import Markdown
-from attractor.run.states import DONE
 from attractor.run.records import Decision
+from attractor.run.states import DONE
 from attractor.run.story import Story
 
 _MOST_LISTED: Final = 20

@@ -16,8 +16,8 @@ from attractor.run import journal, keeping
 from attractor.run import request as requests
 from attractor.run import story as stories
 from attractor.run.layout import RunLayout
-from attractor.run.states import DONE
 from attractor.run.records import Decision
+from attractor.run.states import DONE
 from attractor.run.story import Story
 from signals.owner import Liveness
 

@@ -22,9 +22,9 @@ from attractor.pipeline.graph import Graph, Node
 from attractor.run.layout import RunLayout
 from attractor.run.node_story import Attempt, NodeStory
 from attractor.run.progress import waits_for_person
+from attractor.run.records import Decision
 from attractor.run.roles import role
 from attractor.run.states import NodeState
-from attractor.run.records import Decision
 from attractor.run.story import BEGAN_AGAIN, Story
 from signals import atomic
 from signals.atomic import fsync_folder, storage_errors

@@ -230,7 +230,8 @@ def _reviewed(review: Mapping[str, Any], back: str, style: Style) -> str:
     number = review["findings"]
     found = f": {number} finding{'s' * (number != 1)}" if number else ""
     allowed = f", {review['allowed']} allowed" if review["allowed"] else ""
-    return f"{who}{found}{allowed}{back}"
+    stood_in = f" ({style.text(review['why'])})" if review["why"] and not number else ""
+    return f"{who}{stood_in}{found}{allowed}{back}"
 
 
 def _judged(verdict: Mapping[str, Any], style: Style) -> str:

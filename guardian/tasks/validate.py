@@ -17,11 +17,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final, final
 
+from attractor.project.found_checks import Found
 from attractor.run.layout import RunLayout, escape
 from guardian import asking, before, checking, criteria, evidence, feedback, judging, trees
 from guardian.criteria import Criteria, Unsealed
 from guardian.feedback import Problem
-from guardian.found_checks import Found
 from guardian.judge import Work
 from guardian.judging import Judged, judge_all
 from guardian.verdict import Outcome, Scored, Verdict, weigh

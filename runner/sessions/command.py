@@ -10,14 +10,13 @@ at least once, and after a crash of ours perhaps twice.
 from __future__ import annotations
 
 import contextlib
-import itertools
-import json
 import os
 from collections.abc import Mapping
 from typing import Any, Final, final
 
 from attractor.errors import ToolError
 from runner.session import Launch, Look
+from runner.sessions.announce import announce
 from runner.sessions.stage import Stage
 from runner.sessions.turns import Turns
 from signals import atomic
@@ -85,14 +84,7 @@ class CommandSession:
             os.close(os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
     def _publish(self, kind: str, said: Mapping[str, Any]) -> None:
-        event = {"hook_event_name": kind, "session_id": self._turns.record.session_id, **said}
-        event |= {"source": "attractor", "cwd": self._stage.assignment.work_folder}
-        data = json.dumps(event).encode()
-        folder = self._stage.layout.events(self._stage.node)
-        for at in itertools.count(self._stage.clock.wall_ns()):
-            with contextlib.suppress(FileExistsError):
-                atomic.publish(folder, f"{at:020d}-{os.getpid()}.json", data, tmp=folder)
-                return
+        announce(self._stage, self._turns.record.session_id, kind, said)
 
     def screen(self) -> str:
         return self._said(_SHOWN)

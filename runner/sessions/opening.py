@@ -31,6 +31,10 @@ def open_session(
         from runner.sessions.headless import HeadlessSession
 
         return HeadlessSession(stage)
+    if assignment.alone:
+        from runner.sessions.streamed import StreamedSession
+
+        return StreamedSession(stage)
     from runner.sessions.interactive import InteractiveSession
 
     return InteractiveSession(stage)

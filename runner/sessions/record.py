@@ -33,6 +33,8 @@ class Record:
     """Of a kind that starts a process for each turn, counted through all launches."""
     interrupted: bool = False
     """We ended this turn."""
+    thread: str = ""
+    """How an agent that names its conversations itself calls this one."""
     owner: Owner | None = None
     """The session's process, or that of its turn."""
     socket: str = ""

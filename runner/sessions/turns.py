@@ -24,6 +24,8 @@ from signals.owner import owner_of
 _ENDING_SECONDS: Final = 2.0
 _MOST_OUTPUT: Final = 64 * 1024 * 1024
 _TAIL_BYTES: Final = 256 * 1024
+# What a turn has beside what it is given; another kind of session may have left a turn so called.
+_MADE: Final = ("out", "err", "report", "status", "model", "stopped", "told")
 
 
 @final
@@ -53,8 +55,18 @@ class Turns:
 
     def begin(self, session_id: str, launch: int) -> None:
         """Write down that a session was started; its turns follow."""
-        self.record = replace(self.record, session_id=session_id, launch=launch, owner=None)
+        known = self.record
+        thread = known.thread if known.session_id == session_id else ""
+        self.record = replace(
+            known, session_id=session_id, launch=launch, thread=thread, owner=None
+        )
         self._stage.keep(self.record)
+
+    def learn(self, thread: str) -> None:
+        """Write down how the agent calls the conversation; empty to begin another one."""
+        if thread != self.record.thread:
+            self.record = replace(self.record, thread=thread)
+            self._stage.keep(self.record)
 
     def run(self, argv: list[str], env: Mapping[str, str], stdin: bytes | None = None) -> None:
         """Start the process of the next turn."""
@@ -62,7 +74,7 @@ class Turns:
         given: dict[str, Any] = {"stderr": self.path("err", number)}
         if self._stage.fenced:
             given["report"] = self.path("report", number)
-        for ending in ("out", "err", "report", "status"):
+        for ending in _MADE:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.path(ending, number))
         if stdin is not None:

@@ -14,8 +14,9 @@ import pytest
 from attractor.pipeline.load import load
 from attractor.run import journal, request
 from attractor.run.layout import RunLayout
+from attractor.run.records import Order
 from attractor.run.request import Request
-from attractor.run.story import Order, Story
+from attractor.run.story import Story
 from attractor.run.story import read as story_of
 from guardian.post import Post
 from signals.clock import SystemClock

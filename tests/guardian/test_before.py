@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from attractor.git import repository
+from attractor.project.found_checks import Found, listing, since
 from guardian.before import Change, checks_since, files_at, read, told, written
-from guardian.found_checks import Found, listing, since
 
 EVERYTHING = ("pytest", "python3", "npm", "cargo", "go", "make")
 UNITTEST = "import unittest\n\nclass T(unittest.TestCase): ...\n"

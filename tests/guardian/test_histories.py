@@ -74,6 +74,7 @@ WORDS = {
     "Paused": "paused",
 }
 TERMS = ("budget", "memory", "replan", "retry_models", "review")
+FOUND = {"file": "a.py", "line": 3, "problem": "bad"}
 PART = {"label": "more", "prompt": "do it", "acceptance": "it is done", "files": ["x.py"]}
 QUIET = frozenset({Role.PLACE, Role.EXIT})
 
@@ -164,7 +165,7 @@ class History:
             "answer": {"answer": answer},
             "review": {
                 "outcome": answer,
-                "findings": [{"file": "a.py", "line": 3, "problem": "bad"}] * (answer == "findings"),
+                "findings": [FOUND] * (answer == "findings"),
                 "why": "no login",
             },
             "remember": {"ok": True, "added": [], "flagged": []},

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from attractor.run.node_story import Attempt
-from attractor.run.story import Story, Task
+from attractor.run.records import Task
+from attractor.run.story import Story
 from guardian import specs
 from guardian.assemble import _iso
 from guardian.core import Core

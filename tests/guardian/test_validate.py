@@ -18,12 +18,12 @@ import pytest
 from attractor import tools
 from attractor.agents.answer import Answer, ErrorClass
 from attractor.agents.usage import Usage
+from attractor.project.found_checks import Found
 from attractor.rehearsal import script
 from attractor.rehearsal.server import ScriptedServer
 from attractor.run.layout import run_layout
 from attractor.run.request import Request
 from attractor.spawn import own_command
-from guardian.found_checks import Found
 from guardian.tasks import validate
 from guardian.tasks.validate import Parts
 from signals.clock import SystemClock

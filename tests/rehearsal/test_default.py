@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,15 +13,19 @@ from typing import Any
 
 import pytest
 
+from attractor.agents.schema import Schema
 from attractor.pipeline.dot import parse
 from attractor.pipeline.graph import build
+from attractor.plan import question as planning
+from attractor.plan import vacuous
 from attractor.rehearsal.default import COMPLETE, scenario_for
 from attractor.rehearsal.made_rubric import rubric_for
 from attractor.rehearsal.turn import Script, Text, ToolCall, due
 from attractor.rubric import manifest, question, render
 from attractor.rubric.lint import lint
+from guardian import look_back, reviewer
 from guardian.evidence import look_up
-from guardian.tasks import answer
+from guardian.tasks import answer, replan
 
 SECONDS = 60
 LAUNCHED = "Async agent launched successfully."
@@ -156,6 +161,49 @@ def test_the_other_roles_of_a_run_answer_in_their_forms() -> None:
     schema = answer.SCHEMA
     assert set(schema["required"]) <= said["guardian"] <= set(schema["properties"])
     assert said["rubric"] == set(question.SCHEMA["required"])
+
+
+def structured(script: Script, role: str, node: str = "") -> Any:
+    (turn,) = script.turns(role, node, 1)
+    (call,) = turn.blocks
+    assert isinstance(call, ToolCall)
+    assert call.name == "StructuredOutput"
+    return call.input
+
+
+@pytest.mark.parametrize("node", ["a", ""])
+def test_whoever_looks_once_more_is_content_and_adds_nothing(node: str) -> None:
+    script = scenario("a;")
+    for role in ("reviewer", "cross-reviewer"):
+        said = structured(script, role, node)
+        assert Schema(reviewer.SCHEMA).misfit(said) == ""
+        assert reviewer.reading(said, lambda path: [path], ()) == reviewer.Said()
+    said = structured(script, "retrospective", node)
+    assert Schema(look_back.SCHEMA).misfit(said) == ""
+    assert look_back.reading(said, (), look_back.Suite("green")) == look_back.Said()
+
+
+@pytest.mark.parametrize(
+    ("node", "files"),
+    [("a", ["src/it's.py", "b.md"]), ("b", ["b.txt"]), ("", ["rewritten.txt"])],
+)
+def test_a_node_that_is_told_anew_keeps_its_files_and_has_checks(
+    node: str, files: list[str]
+) -> None:
+    said = structured(scenario('a [files="src/it\'s.py,b.md", label=" "]; b;'), "replanner", node)
+    assert Schema(replan.SCHEMA).misfit(said) == ""
+    (part,) = said["parts"]
+    assert part["files"] == files
+    assert [shlex.split(each) for each in part["checks"]] == [
+        ["test", "-s", each] for each in files
+    ]
+    assert not any(vacuous.is_vacuous(each) for each in part["checks"])
+
+
+def test_a_planner_plans_what_the_pipeline_is_about() -> None:
+    said = structured(scenario('label="Sing songs"; a;'), "planner")
+    assert Schema(planning.SCHEMA).misfit(said) == ""
+    assert [each["id"] for each in said["nodes"]][:2] == ["impl_sing", "impl_songs"]
 
 
 @pytest.mark.parametrize("pieces", [0, 1, 3, 7, 90])

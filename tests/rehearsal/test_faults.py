@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal as posix_signals
 import subprocess
@@ -11,11 +12,14 @@ from pathlib import Path
 import pytest
 
 from attractor.errors import InputError
+from attractor.git import repository
 from attractor.pipeline.dot import parse as parse_dot
 from attractor.pipeline.graph import build
-from attractor.rehearsal import faults, script
+from attractor.privacy.scan import findings
+from attractor.rehearsal import fake_secret, faults, script
 from attractor.rehearsal.default import COMPLETE, scenario_for
 from attractor.rehearsal.faults import Fault, Kind, Terms
+from attractor.rehearsal.made_review import BY_ANOTHER, BY_ITSELF
 from attractor.rehearsal.turn import (
     Block,
     Failure,
@@ -27,10 +31,14 @@ from attractor.rehearsal.turn import (
     Turn,
     due,
 )
+from guardian import look_back
+from guardian.reviewer import Change, question, reading
+from guardian.scanning import scan
 
 GRAPH = build(parse_dot("digraph g { impl [worker_type=tdd]; other; }"))
 PLAIN = scenario_for(GRAPH)
 NODES = ("impl", "other")
+LASTING = {Kind.REJECT, Kind.SELFCHECK, Kind.FINDINGS, Kind.SECRET, Kind.FUTILE, Kind.LIE}
 
 
 def applied(*texts: str, to: Script = PLAIN, terms: Terms | None = None) -> Script:
@@ -61,11 +69,12 @@ def test_faults_are_read() -> None:
         (
             "sleep@impl",
             "there is no fault 'sleep@impl'",
-            "the faults are crash@NODE, lie@NODE, peek@NODE, ratelimit@NODE, reject@NODE, stuck@NO",
+            "the faults are afterthought@NODE, crash@NODE, findings@NODE, futile@NODE, lie@NODE",
         ),
-        ("crash", "there is no fault 'crash'", "the faults are crash@NODE"),
-        ("", "there is no fault ''", "the faults are crash@NODE"),
-        ("CRASH@impl", "there is no fault 'CRASH@impl'", "the faults are crash@NODE"),
+        ("crash", "there is no fault 'crash'", "crash@NODE"),
+        ("", "there is no fault ''", "crash@NODE"),
+        ("CRASH@impl", "there is no fault 'CRASH@impl'", "crash@NODE"),
+        ("futil@impl", "there is no fault 'futil@impl'", "did you mean futile@impl?"),
         ("crash@imp", "there is no node 'imp' with work", "that can have one are impl"),
         ("crash@", "there is no node '' with work", "that can have one are impl, other"),
         ("crash@zzz", "there is no node 'zzz' with work", "that can have one are impl, other"),
@@ -92,9 +101,10 @@ def test_a_fault_changes_its_node_only_and_not_the_script_it_was_given(kind: Kin
     made = applied(f"{kind.value}@impl")
     assert made != PLAIN
     assert repr(PLAIN) == before
-    assert (made.roles, made.after) == (PLAIN.roles, PLAIN.after)
+    assert made.after == PLAIN.after
+    assert (made.roles == PLAIN.roles) is (kind is not Kind.AFTERTHOUGHT)
     assert made.nodes["other"] == PLAIN.nodes["other"]
-    if kind not in {Kind.REJECT, Kind.LIE}:
+    if kind not in LASTING:
         assert turns(made, attempt=2) == turns(PLAIN, attempt=2)
 
 
@@ -189,6 +199,140 @@ def test_a_rejected_node_is_judged_again_and_its_work_is_done_again() -> None:
         assert COMPLETE in called(*claim.blocks).splitlines()
 
 
+@pytest.mark.parametrize("attempt", [1, 2, 3, 4, 5])
+def test_a_futile_node_is_claimed_undone_three_times_and_then_its_work_is_done(
+    attempt: int,
+) -> None:
+    made = turns(applied("futile@impl"), attempt)
+    if attempt > 3:
+        assert made == turns(PLAIN, attempt)
+        return
+    assert len(made) >= 100
+    assert {turn.blocks for turn in made} == {(Text(f"Everything is done.\n\n{COMPLETE}"),)}
+
+
+def review(found: Sequence[dict[str, object]], number: int = 7) -> str:
+    """What a reviewer is asked, as the Guardian asks it, with a memory of an earlier night."""
+    return question(
+        Change(
+            label="l",
+            prompt="p",
+            acceptance="a",
+            files="impl.txt",
+            diff="+x",
+            title=f"Review {number} of node impl",
+            before=found,
+            memory=f"Lesson: {BY_ITSELF} {BY_ANOTHER}",
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "role", "other"),
+    [
+        (Kind.SELFCHECK, "reviewer", "cross-reviewer"),
+        (Kind.FINDINGS, "cross-reviewer", "reviewer"),
+    ],
+)
+def test_a_review_finds_one_thing_until_it_was_told_and_the_work_is_done_again(
+    kind: Kind, role: str, other: str
+) -> None:
+    made = applied(f"{kind.value}@impl")
+    bad, good = turns(made, role=role)
+    assert [good] == list(turns(PLAIN, role=role))
+    assert turns(made, role=other) == turns(PLAIN, role=other)
+    (call,) = bad.blocks
+    assert isinstance(call, ToolCall)
+    said = reading(call.input, lambda path: [path], {"impl.txt"})
+    (finding,) = said.findings
+    assert (said.void, finding.file, finding.line) == ("", "impl.txt", 1)
+    # Whichever number it has, and as often as it is asked the same.
+    another = [{"file": "impl.txt", "line": 1, "problem": "another thing"}]
+    for number in (1, 3):
+        assert due([bad, good], [review([], number)]) == 0
+        assert due([bad, good], [review(another, number)]) == 0
+        assert due([bad, good], [review([*another, finding.as_json()], number)]) == 1
+    *plain, again, _, claim = turns(made)
+    assert plain == list(turns(PLAIN))
+    assert called(*again.blocks) == "Agent"
+    assert COMPLETE in called(*claim.blocks).splitlines()
+
+
+def test_a_review_by_one_does_not_find_what_the_other_has_found() -> None:
+    made = applied("selfcheck@impl", "findings@impl")
+    said = []
+    for role in ("reviewer", "cross-reviewer"):
+        (call,) = turns(made, role=role)[0].blocks
+        assert isinstance(call, ToolCall)
+        said += call.input["findings"]
+    assert due(turns(made, role="cross-reviewer"), [review(said[:1])]) == 0
+    assert due(turns(made, role="reviewer"), [review(said[1:])]) == 0
+
+
+def test_a_secret_is_committed_found_by_the_scan_and_taken_out_again(tmp_path: Path) -> None:
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"}
+
+    def shell(line: str) -> str:
+        argv = ["bash", "-c", line]
+        return subprocess.run(
+            argv, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=True
+        ).stdout.strip()
+
+    def work(turn: Turn) -> str:
+        (call,) = turn.blocks
+        assert isinstance(call, ToolCall)
+        prompt = call.input["prompt"]
+        assert made.worker(prompt, "impl", 1) == ("agent:tdd", call.turns)
+        assert call.turns
+        shell(called(*call.turns[0].blocks))
+        return shell("git rev-parse HEAD")
+
+    made = applied("secret@impl")
+    leak, _, plain, _, claim, mend, _, claimed_again = turns(made)
+    assert [plain, claim] == [turns(PLAIN)[0], turns(PLAIN)[2]]
+    assert COMPLETE in called(*claimed_again.blocks).splitlines()
+    shell("git init -q; echo '*.ini' > .gitignore; git add .")
+    base = shell("git -c user.name=a -c user.email=a@b commit -qm x; git rev-parse HEAD")
+    work(leak)
+    handed_in, again = work(plain), work(mend)
+    project = str(tmp_path)
+    found = scan(repository(project), project, base, handed_in).findings
+    assert {(each["file"], each["line"]) for each in found} >= {
+        ("impl-settings.ini", line) for line in (2, 3, 4)
+    }
+    assert scan(repository(project), project, base, again).findings == []
+    assert work(mend) != again  # what is done once more is committed once more
+    # Nobody who reads this program takes it for a leak.
+    for module in (fake_secret, faults):
+        path = module.__file__
+        assert path
+        assert findings(Path(path).read_text(), path) == []
+    # A later attempt leaks nothing.
+    assert turns(made, 2)[:3] == turns(PLAIN, 2)
+
+
+def test_an_afterthought_is_added_by_the_first_look_back_alone() -> None:
+    made = applied("afterthought@impl", "afterthought@other", "afterthought@impl")
+    first, then = made.turns("retrospective")
+    assert [then] == list(PLAIN.turns("retrospective"))
+    (call,) = first.blocks
+    assert isinstance(call, ToolCall)
+    said = look_back.reading(call.input, ["impl", "other"], look_back.Suite("green"))
+    assert (said.void, said.notes) == ("", ())
+    assert [each["files"] for each in said.additions] == [["impl-use.txt"], ["other-use.txt"]]
+    for number, expected in ((1, 0), (2, 1), (11, 1)):
+        whole = look_back.Whole(f"Retrospective {number}", "", "", look_back.Suite("green"), "")
+        assert due([first, then], [look_back.question(whole)]) == expected
+
+
+def test_more_afterthoughts_than_may_be_added_are_refused() -> None:
+    nodes = [f"n{at}" for at in range(6)]
+    six = faults.parse([f"afterthought@{node}" for node in nodes], nodes)
+    assert faults.apply(PLAIN, six[:5]) != PLAIN
+    with pytest.raises(InputError, match="adds 5 nodes at most"):
+        faults.apply(PLAIN, six)
+
+
 def test_several_faults_of_one_node_all_happen_and_a_lie_comes_last() -> None:
     made = turns(applied(*(f"{kind.value}@impl" for kind in Kind), terms=Terms(peek=("p",))))
     assert [called(turn.blocks[0]) for turn in made[:5]] == [
@@ -199,6 +343,19 @@ def test_several_faults_of_one_node_all_happen_and_a_lie_comes_last() -> None:
         f"Everything is done.\n\n{COMPLETE}",
     ]
     assert [type(each) for each in made[3].failures] == [Failure, Failure, Hold]
+
+
+def test_what_is_sent_back_by_several_is_done_again_in_the_order_in_which_they_look() -> None:
+    asked = ("findings@impl", "selfcheck@impl", "secret@impl", "reject@impl")
+    made = turns(applied(*asked))
+    told = [
+        turn.blocks[0].input["prompt"].partition(": ")[2].split()[0]
+        for turn in made
+        if isinstance(turn.blocks[0], ToolCall)
+    ]
+    # The key, the work; after the judge, the scan, the reviews.
+    assert told[0] == "keep"
+    assert told[2:] == ["do", "take", "do", "do"]
 
 
 SCENARIO = """
@@ -237,5 +394,5 @@ def test_a_fault_of_a_list_that_is_used_up_comes_before_what_is_said_then() -> N
 @pytest.mark.parametrize("kind", Kind)
 def test_a_fault_of_a_node_without_turns_is_refused(kind: Kind) -> None:
     nobody = script.parse("version: 1\nroles: {cook: []}")
-    with pytest.raises(InputError, match=r"has no turns of the role '(orchestrator|judge)'"):
+    with pytest.raises(InputError, match="has no turns of the role "):
         applied(f"{kind.value}@impl", to=nobody)

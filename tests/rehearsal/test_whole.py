@@ -20,12 +20,16 @@ import pytest
 from attractor.errors import InputError
 from attractor.pipeline.load import load
 from attractor.rehearsal import whole
+from attractor.rehearsal.made_plan import plan_for
 from attractor.rehearsal.project import head, make_project
-from attractor.rehearsal.turn import ToolCall
+from attractor.rehearsal.server import ScriptedServer
+from attractor.rehearsal.turn import Script, Text, ToolCall
 from attractor.run.begin import begin
+from attractor.run.growth import before_exit, grown
 from attractor.run.layout import run_layout
 from attractor.run.request import Request, dump
 from guardian.evidence import look_up
+from signals import atomic
 
 SECONDS = 60
 PIPELINE = """digraph g {
@@ -99,12 +103,18 @@ def connection(request: Request) -> http.client.HTTPConnection:
     return http.client.HTTPConnection(host, int(port), timeout=SECONDS)
 
 
-def ask(request: Request, session: str, *messages: Any, role: str = "orchestrator") -> Any:
+def ask(
+    request: Request,
+    session: str,
+    *messages: Any,
+    role: str = "orchestrator",
+    node: str = "a",
+) -> Any:
     """The status and the content of the answer."""
     body = {"model": "m", "tools": TOOLS, "messages": messages}
     headers = {
         "x-attractor-role": role,
-        "x-attractor-node": "a",
+        "x-attractor-node": node,
         "x-attractor-attempt": "1",
         "x-claude-code-session-id": session,
     }
@@ -247,7 +257,102 @@ def test_the_same_request_gives_the_same_script(asked: Asked) -> None:
 
 def test_a_scenario_is_the_one_that_the_run_was_begun_with(asked: Asked) -> None:
     request = asked("version: 1\nroles: {orchestrator: [{say: hello}]}\n")
-    assert whole.script_of(request).known() == ["orchestrator"]
+    script = whole.script_of(request)
+    assert [turn.blocks for turn in script.turns("orchestrator", "a", 1)] == [(Text("hello"),)]
+
+
+def test_a_node_that_the_run_gets_later_is_answered_the_same_by_a_model_that_is_started_again(
+    asked: Asked, started: Started
+) -> None:
+    request = asked(faults=("crash@a", "afterthought@a"))
+    first = started(request)
+    assert ask(request, "s", user("go"))[1]["name"] == "Bash"  # the crash
+    dot = Path(request.layout.dot)
+    added = [{"label": "later", "files": "later.md"}]
+    change = before_exit(load(str(dot))[1], "e", added)
+    atomic.replace(str(dot), grown(dot.read_text(), "g", [change]).encode())
+    said = ask(request, "r", user("go"), node="R01")
+    assert "Files: later.md" in said[1]["input"]["prompt"]
+    first.kill()
+    first.wait(SECONDS)
+    started(request)
+    assert ask(request, "r", user("go"), node="R01")[1]["input"] == said[1]["input"]
+    # What has happened to other nodes stays so, though the graph is another.
+    assert ask(request, "t", user("go"))[1]["name"] == "Agent"
+
+
+SCENARIO = """version: 1
+roles:
+  judge: [structured: {score: 1}]
+  retrospective: [structured: {additions: [mine]}]
+nodes:
+  R01: {reviewer: [structured: {result: mine}]}
+  a_1: {replanner: [structured: {why: mine}]}
+  a: {attempts: {1: {orchestrator: [say: mine]}}}
+"""
+
+
+def first(script: Script, role: str, node: str = "", attempt: int = 1) -> Any:
+    """What the first block of the first turn says."""
+    block = script.turns(role, node, attempt)[0].blocks[0]
+    return dict(block.input) if isinstance(block, ToolCall) else block.text
+
+
+def test_what_a_scenario_leaves_open_is_as_where_nobody_wrote_one(asked: Asked) -> None:
+    request = asked(SCENARIO)
+    script, plain = whole.script_of(request), whole.script_of(replace(request, scenario=""))
+    for node in ("", "a", "R01", "a_1", "gate"):
+        assert first(script, "cross-reviewer", node) == {"result": "PASSED", "findings": []}
+        assert len(first(script, "planner", node)["nodes"]) == 5
+        assert first(script, "retrospective", node) == {"additions": ["mine"]}
+        assert first(script, "judge", node) == {"score": 1}
+    assert first(script, "reviewer", "R01") == {"result": "mine"}
+    assert first(script, "reviewer", "a") == {"result": "PASSED", "findings": []}
+    assert first(script, "replanner", "a_1") == {"why": "mine"}
+    for node, attempt in (("a", 2), ("R01", 1), ("a_1", 1)):
+        for role in ("orchestrator", "replanner") if node != "a_1" else ("orchestrator",):
+            assert first(script, role, node, attempt) == first(plain, role, node, attempt)
+    assert first(script, "orchestrator", "a", 1) == "mine"
+    # Of the rubric, and of a judge where work is scripted, nothing is made up.
+    assert not script.has("rubric")
+
+
+def test_a_scenario_whose_work_has_no_judge_gets_none(asked: Asked) -> None:
+    scenario = "version: 1\nnodes: {a: {orchestrator: [say: mine]}}\n"
+    script = whole.script_of(asked(scenario))
+    assert not script.has("judge", "a", 1)
+    assert not script.has("judge", "gate", 1)
+    assert first(script, "judge", "R01")["score"] == 1.0  # there the work is made, too
+
+
+def test_a_scenario_may_name_nodes_that_a_run_can_get_and_no_others(
+    tmp_path: Path, asked: Asked
+) -> None:
+    _, graph = load(asked().layout.dot)
+    scenario = tmp_path / "s.yaml"
+    for node, known in (("R01", True), ("R20", True), ("a_3", True), ("R1", False), ("a_4", False)):
+        scenario.write_text(f"version: 1\nnodes: {{{node}: {{reviewer: [say: x]}}}}\n")
+        if known:
+            whole.check(graph, str(scenario), ["findings@a", "futile@a", "secret@a"])
+            continue
+        with pytest.raises(InputError, match=f"the graph has no node '{node}'"):
+            whole.check(graph, str(scenario), [])
+
+
+def test_the_first_sessions_that_plan_get_a_plan_that_is_sent_back() -> None:
+    good, bad = (plan_for("Sing songs", broken=broken) for broken in (False, True))
+    for broken in (0, 1, 3):
+        with ScriptedServer(whole.planning_script("Sing songs", broken)) as server:
+
+            def plan(session: str, server: ScriptedServer = server) -> Any:
+                messages = [user("Plan it.")]
+                body = {"model": "m", "tools": TOOLS, "messages": messages}
+                headers = {"x-attractor-role": "planner", "x-claude-code-session-id": session}
+                made = server.answer("POST", "/v1/messages", headers, json.dumps(body).encode())
+                return json.loads(b"".join(made.parts))["content"][0]["input"]
+
+            assert [plan(f"s{at}") for at in range(4)] == [bad] * broken + [good] * (4 - broken)
+            assert plan("s0") == (bad if broken else good)
 
 
 def test_a_judge_of_what_nobody_wrote_quotes_what_stands_there(asked: Asked) -> None:

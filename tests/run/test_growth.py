@@ -125,3 +125,16 @@ def test_a_name_that_is_taken_is_not_given_again() -> None:
     text = TEXT.replace("start -> a", 'a_1 [shape=box, handler="codergen"]; start -> a_1 -> a')
     change = in_parts(graph(text), "a", [PART, PART])
     assert list(change.nodes) == ["a_2"]
+
+
+def test_a_gate_that_repeats_a_node_s_checks_has_those_of_its_parts_instead() -> None:
+    gates = (
+        'b [shape=box, handler="codergen", checks="make b\\nmake all"];'
+        'g [shape=hexagon, gate="unit", checks="make a\\nmake b\\nmake all"];'
+        'a [checks="make a\\nmake all", skill_file="skills/a/SKILL.md"];'
+    )
+    text = TEXT.replace("start -> a", f"{gates} a -> g; start -> a")
+    parts = [{**PART, "checks": "make x"}, {**PART, "checks": "make y"}]
+    found = graph(apply(in_parts(graph(text), "a", parts), text))
+    assert found.nodes[NodeId("g")].attrs["checks"] == "make b\nmake all\nmake x\nmake y"
+    assert found.nodes[NodeId("a")].attrs["skill_file"] == ""

@@ -412,3 +412,24 @@ def test_what_a_node_cannot_be_told_is_refused(
     )
     (found,) = examine(plan_of(assignment), place.environ())
     assert (named in found.problem, found.where, found.fatal) == (True, "node n", True)
+
+
+def test_an_agent_that_is_not_installed_is_named_before_anything_starts(place: Place) -> None:
+    place.program("gemini", "0.61.0")
+    found = place.only(agents=frozenset({"codex", "gemini"}))
+    assert found.fatal
+    assert found.where == "codex"
+    assert "codex is not installed" in found.problem
+
+
+def test_an_agent_beside_our_python_is_found(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "venv" / "agents" / "node_modules" / ".bin"
+    folder.mkdir(parents=True)
+    program = folder / "codex"
+    program.write_text("")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "venv"))
+    assert tools.find_agent("codex") == str(program)
+    assert place.ask(agents=frozenset({"codex"})) == []

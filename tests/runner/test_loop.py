@@ -723,3 +723,47 @@ def test_a_tool_that_fails_in_passing_is_tried_again(night: Any, tmp_path: Path)
     one.clock.advance(301)
     with pytest.raises(ToolError):
         one.loop._patient_step()
+
+
+def exited(night: Night) -> Any:
+    found = [each for each in night.signals if each.signal_type == "RUNNER_EXITED"]
+    return found[-1].payload.wrote
+
+
+def test_a_node_that_never_wrote_anything_says_so_in_the_end(night: Any) -> None:
+    n = night()
+    n.turn("Nothing yet.")
+    assert "RUNNER_EXITED" in n.order(kinds.KillOrchestrator(node_id="build", reason="enough"))
+    assert exited(n) is False
+
+
+@pytest.mark.parametrize("tree", [Tree(dirty=True), Tree(head=NEXT, commits=1)])
+def test_what_was_ever_seen_in_the_worktree_is_remembered_by_the_next_runner(
+    night: Any, tree: Tree
+) -> None:
+    n = night()
+    n.tree = tree
+    n.turn("I wrote.")
+    n.tree = Tree()
+    n.turn("I took it back.")
+    n.crash()
+    n.order(kinds.KillOrchestrator(node_id="build", reason="enough"))
+    assert exited(n) is True
+
+
+def test_what_was_written_in_the_last_turn_counts(night: Any) -> None:
+    n = night()
+    n.tree = Tree(dirty=True)
+    n.order(kinds.KillOrchestrator(node_id="build", reason="enough"))
+    assert exited(n) is True
+
+
+def test_what_cannot_be_seen_in_the_end_is_not_said(night: Any) -> None:
+    n = night()
+
+    def look() -> Tree:
+        raise ToolError("git cannot say")
+
+    n.loop._look_at_tree = look
+    n.order(kinds.KillOrchestrator(node_id="build", reason="enough"))
+    assert exited(n) is None

@@ -135,3 +135,37 @@ def test_nothing_in_a_block_closes_it(text: str) -> None:
     assert set(first) == {"`"}
     assert first not in "\n".join(inside)
     assert "\n".join(inside) == text
+
+
+ALONE = replace(ASSIGNMENT, agent="codex")
+
+
+def test_what_is_known_and_how_it_is_done_are_told() -> None:
+    told = prompt.first_prompt(replace(ASSIGNMENT, memory="It rains.", skill="Paint last."))
+    assert "# What is known here\n\nIt rains." in told
+    assert "# How this is done\n\nPaint last." in told
+    huge = replace(ASSIGNMENT, memory="x" * 10**6, skill="y" * 10**6)
+    assert len(prompt.first_prompt(huge)) < 50_000
+
+
+def test_a_session_is_told_how_what_it_learned_is_handed_in() -> None:
+    for told in (prompt.system_prompt(ASSIGNMENT), prompt.first_prompt(ALONE)):
+        assert "`.attractor/memory/NAME.md`" in told
+        for kind in ("Decision:", "Constraint:", "Lesson:", "Practice:"):
+            assert f"`{kind}`" in told
+
+
+def test_an_agent_that_works_alone_is_told_its_role_and_to_commit_and_nothing_of_workers() -> None:
+    told = prompt.first_prompt(
+        replace(ALONE, checks=("make test",), skills=("doors",), worker_type="backend")
+    )
+    assert "commit" in told.split("# Task")[0]
+    assert "- `make test`" in told
+    assert "Read these before you plan:" in told
+    assert "worker" not in told
+    assert not read(told).done
+
+
+@pytest.mark.parametrize("word", ["rubric", "scenario", "judge", "score", "verdict", "validat"])
+def test_an_agent_that_works_alone_is_told_nothing_of_its_judgement(word: str) -> None:
+    assert word not in prompt.first_prompt(ALONE).lower()

@@ -524,3 +524,77 @@ def test_the_disk_is_seen_as_it_is(tmp_path: Path) -> None:
     assert disk.kind(str(tmp_path)) is Kind.FOLDER
     assert disk.names(str(tmp_path)) == ["fifo", "file", "link"]
     assert disk.names(str(tmp_path / "none")) == []
+
+
+# -- agents that work alone -------------------------------------------------------------------
+
+_AGENT_FILES = {
+    "codex": (".codex/auth.json", ".codex/config.toml", ".codex/sessions/1"),
+    "gemini": (".gemini/oauth_creds.json", ".gemini/settings.json", ".gemini/tmp/1"),
+    "opencode": (
+        ".local/share/opencode/auth.json",
+        ".config/opencode/opencode.json",
+        ".local/share/opencode/opencode.db",
+    ),
+}
+
+
+def _with_agents(house: House) -> House:
+    for names in _AGENT_FILES.values():
+        for name in names:
+            path = house.home / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("{}")
+    return house
+
+
+@pytest.mark.parametrize("agent", sorted(_AGENT_FILES))
+def test_an_agent_that_works_alone_sees_its_own_login_and_no_other(
+    house: House, agent: str
+) -> None:
+    _with_agents(house).change(agent=agent)
+    fence = house.fence()
+    for each, (login, read, kept) in _AGENT_FILES.items():
+        places_ = [str(house.home / name) for name in (login, read, kept)]
+        if each != agent:
+            assert fence.access(places_[0]) is Access.MASKED
+            continue
+        assert [fence.access(path) for path in places_] == [
+            *(Access.WRITE, Access.READ, Access.WRITE)
+        ]
+        assert fence.outside(places_[0]) == places_[0]
+        # What it keeps, it keeps in a folder of its own.
+        assert fence.outside(places_[2]).startswith(house.layout.config("one"))
+    assert fence.access(str(house.home / ".claude/.credentials.json")) is Access.HIDDEN
+    assert fence.access(str(house.home / ".claude.json")) is Access.MASKED
+
+
+@pytest.mark.parametrize("agent", ["claude", "command"])
+def test_no_other_session_sees_an_agents_login(house: House, agent: str) -> None:
+    _with_agents(house).change(agent=agent, command="true")
+    fence = house.fence()
+    for login, _, _ in _AGENT_FILES.values():
+        assert fence.access(str(house.home / login)) is Access.MASKED
+
+
+def test_an_agent_that_works_alone_writes_its_own_folder_and_not_the_persons(
+    house: House,
+) -> None:
+    _with_agents(house).change(agent="codex")
+    home = house.home / ".codex"
+    done = house.inside(f"cat {home}/auth.json && echo && echo x > {home}/new && ls {home}")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["{}", "auth.json", "config.toml", "new"]
+    assert not (home / "new").exists()
+    # What a session leaves in the place of a mount leads nowhere.
+    source = Path(fence_source(house)) / "auth.json"
+    source.unlink()
+    source.symlink_to(house.home / ".netrc")
+    assert house.inside(f"cat {home}/auth.json").stdout == "{}"
+    assert not source.is_symlink()
+
+
+def fence_source(house: House) -> str:
+    """Where the folder really lies in which the agent keeps what it keeps."""
+    path: str = house.fence().outside(str(house.home / ".codex"))
+    return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -194,3 +195,39 @@ def test_without_a_fence_what_is_hidden_is_denied_and_the_brief_is_not() -> None
         assert rule in deny
     assert not [each for each in deny if each in (f"Read(/{root})", f"Read(/{root}/**)")]
     assert not [each for each in deny if "brief" in each or "events" in each or "inbox" in each]
+
+
+def test_the_workers_model_is_told_to_the_session_and_beats_the_projects_settings() -> None:
+    assignment = replace(ASSIGNMENT, worker_model="haiku")
+    assert made(assignment, CLAUDE_CODE_SUBAGENT_MODEL="opus")["CLAUDE_CODE_SUBAGENT_MODEL"] == (
+        "haiku"
+    )
+    assert given(assignment)["env"]["CLAUDE_CODE_SUBAGENT_MODEL"] == "haiku"
+    assert "CLAUDE_CODE_SUBAGENT_MODEL" not in made()
+    rehearsed = replace(REHEARSED, worker_model="haiku")
+    assert made(rehearsed)["CLAUDE_CODE_SUBAGENT_MODEL"] == "haiku"
+
+
+LOGINS = {
+    "codex": {"OPENAI_API_KEY", "CODEX_HOME"},
+    "gemini": {"GEMINI_API_KEY", "GOOGLE_APPLICATION_CREDENTIALS"},
+    "opencode": {"OPENROUTER_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY"},
+}
+
+
+@pytest.mark.parametrize("agent", sorted(LOGINS))
+def test_an_agent_that_works_alone_has_its_own_login_and_no_other(agent: str) -> None:
+    names = set().union(*LOGINS.values())
+    found = made(replace(ASSIGNMENT, agent=agent), **{name: f"of {name}" for name in names})
+    assert names & found.keys() == LOGINS[agent]
+    assert not [name for name in found if name.startswith("CLAUDE_")]
+    assert found["ATTRACTOR_SESSION"] == environment.marker(ASSIGNMENT)
+
+
+@pytest.mark.parametrize("agent", sorted(LOGINS))
+def test_in_a_rehearsal_an_agent_that_works_alone_has_no_login(agent: str, tmp_path: Path) -> None:
+    assignment = replace(REHEARSED, agent=agent, run_root=str(tmp_path))
+    found = made(assignment, OPENAI_API_KEY="o", OPENROUTER_API_KEY="r", CODEX_HOME="/theirs")
+    assert not {"o", "r", "/theirs", "secret-a", "secret-d"} & set(found.values())
+    assert found["HOME"] == assignment.layout.home("build")
+    assert found["GIT_AUTHOR_NAME"]

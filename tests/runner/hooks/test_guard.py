@@ -430,3 +430,9 @@ def test_a_session_in_a_folder_of_its_worktree_is_judged_there(rule: Any, node: 
     up = "../../../../attractor/journal.jsonl"
     assert rule("Bash", cwd=str(folder), command=f"cat {up}") == "hidden"
     assert rule("Write", agent=WORKER, cwd=str(folder), file_path="../x") == ""
+
+
+def test_a_worker_hands_in_what_it_learned(rule: Any, node: Any) -> None:
+    path = str(node.worktree / ".attractor/memory/doors.md")
+    assert rule("Write", agent=WORKER, file_path=path) == ""
+    assert rule("Write", file_path=path) == "writes"

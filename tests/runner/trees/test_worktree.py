@@ -71,7 +71,7 @@ def test_our_folders_are_ignored_once_and_what_was_ignored_stays(checkout: Any) 
     exclude.write_text("mine\n.claude/attractor/")
     checkout.ensure("a")
     checkout.ensure("b")
-    text = "mine\n.claude/attractor/\n.claude/worktrees/\n.claude/completion-state/\n"
+    text = "mine\n.claude/attractor/\n.claude/worktrees/\n.claude/completion-state/\n/.attractor/\n"
     assert exclude.read_text() == text
     shutil.rmtree(exclude.parent)
     checkout.ensure("c")

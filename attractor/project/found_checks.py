@@ -47,8 +47,8 @@ _MAKE: Final = "make test"
 _NONE_IS_FINE: Final = " || test $? -eq 5"
 """There may be no tests yet, which pytest calls a failure."""
 _NO_NPM_TEST: Final = "no test specified"
-_UNITTEST: Final = re.compile(r"^\s*(?:import|from)\s+unittest\b", re.MULTILINE)
-_PYTEST: Final = re.compile(r"^\s*(?:import|from)\s+pytest\b", re.MULTILINE)
+_UNITTEST: Final = re.compile(r"^[^\S\n]*(?:import|from)\s+unittest\b", re.MULTILINE)
+_PYTEST: Final = re.compile(r"^[^\S\n]*(?:import|from)\s+pytest\b", re.MULTILINE)
 _ASK_SECONDS: Final = 20.0
 _TAIL: Final = 200
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from guardian import found_checks
-from guardian.found_checks import Found, detect, listing
+from attractor.project import found_checks
+from attractor.project.found_checks import Found, detect, listing
 
 EVERYTHING = ("pytest", "python3 -m pytest", "python3", "npm", "cargo", "go", "make")
 UNITTEST = "import unittest\n\nclass T(unittest.TestCase): ...\n"
@@ -138,3 +138,10 @@ def test_a_module_is_there_when_its_python_says_so(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     assert found_checks.is_there("python3 -m pytest") is there
+
+
+@pytest.mark.timeout(30)
+def test_a_test_of_nothing_but_empty_lines_is_read_in_time() -> None:
+    text = "\n" * found_checks.MOST_BYTES
+    found = detect({"test_a.py": text}, lambda program: program == "python3")
+    assert found.checks == ()

@@ -1,0 +1,320 @@
+"""`attractor memory`: what a project has learned, searched and kept in order by a person."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from attractor.cli.output import check_stdout, dump, json_option, note, printable, say
+from attractor.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from attractor.memory.entry import Entry
+    from attractor.memory.rank import Score
+    from attractor.memory.store import Memory, Showing
+
+_KINDS: Final = ("decision", "constraint", "lesson", "practice")
+_FOUND: Final = 10
+
+_REHEARSED: Final = "attractor.rehearsed"
+
+
+def _note_rehearsed(ctx: click.Context, param: click.Parameter, value: object) -> None:
+    del param
+    ctx.meta[_REHEARSED] = value is True
+
+
+def _project_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a verb say whose memory is meant."""
+    about = "The memory of rehearsals, which is apart."
+    rehearsed = click.option(
+        "--rehearsed", is_flag=True, expose_value=False, callback=_note_rehearsed, help=about
+    )
+    project = click.option(
+        "--project", default="", metavar="DIR", help="The repository; default: this one."
+    )
+    return project(rehearsed(command))
+
+
+@click.group()
+def memory() -> None:
+    """Search, add and settle what a project has learned.
+
+    It is kept in ARCHITECT.md, for people, and in a store behind it. An ID is as `list` shows it.
+    """
+
+
+@memory.command()
+@click.argument("text")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=_FOUND, show_default=True, help="At most."
+)
+@_project_option
+@json_option
+def search(text: str, *, limit: int, project: str, as_json: bool) -> None:
+    """Show what has to do with TEXT, the best first, as agents are told it."""
+    from attractor.memory import recall
+
+    check_stdout()
+    found: list[recall.Recalled] = []
+    if (root := _with_memory(project)) is not None:
+        from attractor.memory.opening import opened
+        from attractor.memory.page_file import load
+        from signals.clock import SystemClock
+
+        clock = SystemClock()
+        with opened(root, load(root).page, clock) as store:
+            found = recall.search(store, text, clock.wall_ns() / 1e9)[:limit]
+    if as_json:
+        rows = [_object(each.memory) | {"score": _score(each.score)} for each in found]
+        say(dump({"status": "ok", "memories": rows}))
+        return
+    _show((each.memory for each in found), "nothing that is remembered has to do with this")
+
+
+@memory.command("list")
+@click.option("--flagged", is_flag=True, help="Those that a person settles.")
+@click.option("--all", "also_gone", is_flag=True, help="Also those flagged and forgotten.")
+@_project_option
+@json_option
+def list_memories(*, flagged: bool, also_gone: bool, project: str, as_json: bool) -> None:
+    """List what is remembered, the oldest first."""
+    if flagged and also_gone:
+        raise UsageError("--flagged and --all ask for different lists", fix="leave one out")
+    check_stdout()
+    every: list[Memory] = []
+    if (root := _with_memory(project)) is not None:
+        from attractor.memory.opening import opened
+        from attractor.memory.page_file import load
+        from signals.clock import SystemClock
+
+        with opened(root, load(root).page, SystemClock()) as store:
+            every = store.memories()
+    wanted = {"flagged"} if flagged else {"live"}
+    shown = [each for each in every if also_gone or each.state.value in wanted]
+    if as_json:
+        say(dump({"status": "ok", "memories": [_object(each) for each in shown]}))
+        return
+    _show(shown, "nothing is flagged" if flagged else "nothing is remembered")
+
+
+@memory.command()
+@click.argument("text")
+@click.option(
+    "--kind", type=click.Choice(_KINDS), default="decision", show_default=True, help="What it is."
+)
+@_project_option
+@json_option
+def add(text: str, *, kind: str, project: str, as_json: bool) -> None:
+    """Remember TEXT: one line, in ARCHITECT.md.
+
+    What seems to contradict an older decision or constraint is kept, but does not count until
+    `attractor memory settle` says so. What looks like a secret is refused.
+    """
+    from attractor.memory.entry import Entry, Kind
+    from attractor.memory.learn import Lesson, learn
+    from signals.clock import SystemClock, iso
+
+    check_stdout()
+    root, clock = _root(project), SystemClock()
+    entry = Entry(kind=Kind(kind), text=text, at=iso(clock.wall_ns()))
+    learned = learn(root, Lesson(entries=[entry]), clock)
+    if learned.refused:
+        fix = "say it without; what is secret belongs into no file of the project"
+        raise InputError(f"this is not remembered: {learned.refused[0]}", fix=fix)
+    against = learned.flagged[0].against if learned.flagged else ""
+    outcome = "flagged" if against else "added" if learned.added else "duplicate"
+    kept = next(iter([*learned.added, *[each.entry for each in learned.flagged]]), entry)
+    found = _stored(root, kept)
+    if as_json:
+        told = None if found is None else _object(found)
+        said = {"status": "ok", "outcome": outcome, "memory": told, "notes": learned.notes}
+        say(dump(said))
+        return
+    for each in learned.notes:
+        note(printable(each))
+    name = "" if found is None else found.name
+    say(printable(_OUTCOMES[outcome].format(name=name, against=against)))
+
+
+_OUTCOMES: Final = {
+    "added": "{name} is remembered",
+    "duplicate": "this is known already, as {name}",
+    "flagged": "{name} does not count yet: it seems to contradict “{against}”; "
+    "attractor memory settle {name} take|keep",
+}
+
+
+@memory.command()
+@click.argument("name", metavar="ID")
+@_project_option
+@json_option
+def forget(name: str, *, project: str, as_json: bool) -> None:
+    """Let a memory count for nothing any more; its line in ARCHITECT.md stays, for people."""
+    from attractor.memory import learn
+    from signals.clock import SystemClock
+
+    check_stdout()
+    gone, on_page = learn.forget(_root(project), _number(name), SystemClock())
+    if as_json:
+        say(dump({"status": "ok", "memory": _object(gone), "on_page": on_page}))
+        return
+    stays = "; its line in ARCHITECT.md stays, and agents are not told of it" if on_page else ""
+    say(printable(f"{gone.name} is forgotten{stays}"))
+
+
+@memory.command()
+@click.argument("name", metavar="ID")
+@click.argument("what", type=click.Choice(["take", "keep"]))
+@_project_option
+@json_option
+def settle(name: str, what: str, *, project: str, as_json: bool) -> None:
+    """Settle a contradiction: take the flagged memory, or keep the older one.
+
+    The other is forgotten.
+    """
+    from attractor.memory import learn
+    from signals.clock import SystemClock
+
+    check_stdout()
+    take = what == "take"
+    done, notes = learn.settle(_root(project), _number(name), take=take, clock=SystemClock())
+    if as_json:
+        say(dump({"status": "ok", "memory": _object(done), "notes": notes}))
+        return
+    for each in notes:
+        note(printable(each))
+    other = f"“{done.against}”"
+    text = f"{done.name} counts, and {other} is forgotten" if take else f"{other} still counts"
+    say(printable(text if take else f"{text}, and {done.name} is forgotten"))
+
+
+@memory.command()
+@click.argument("name", metavar="ID")
+@click.option("--for", "query", default="", metavar="TEXT", help="How it fits this.")
+@_project_option
+@json_option
+def why(name: str, *, query: str, project: str, as_json: bool) -> None:
+    """Show where a memory comes from, who was told of it, and what its score is made of.
+
+    Without --for the score is that for a question which it fits best of all.
+    """
+    from attractor.memory import recall
+    from attractor.memory.opening import opened
+    from attractor.memory.page_file import load
+    from signals.clock import SystemClock
+
+    check_stdout()
+    root, clock = _root(project), SystemClock()
+    with opened(root, load(root).page, clock) as store:
+        found = store.memory(_number(name))
+        if found is None:
+            fix = "`attractor memory list --all` names them"
+            raise InputError(f"there is no memory {name:.40}", where=root, fix=fix)
+        showings = store.showings(found.id)
+        matches = store.matches(query) if query else {found.id: 1.0}
+        ranked = recall.ranked([*store.some(matches), found], matches, clock.wall_ns() / 1e9)
+    score = next(each.score for each in ranked if each.memory.id == found.id)
+    if as_json:
+        told = [each._asdict() for each in showings]
+        said = {"memory": _object(found), "score": _score(score), "showings": told}
+        say(dump({"status": "ok"} | said))
+        return
+    for line in _reasons(found, score, showings):
+        say(printable(line))
+
+
+def _root(project: str) -> str:
+    from attractor.memory.places import home
+    from attractor.run.config import find_project
+
+    found = find_project(project or os.getcwd())
+    if found is None:
+        fix = "start in a git checkout, or name one: --project DIR"
+        raise InputError("this is in no project", where=project or os.getcwd(), fix=fix)
+    rehearsed = click.get_current_context().meta.get(_REHEARSED) is True
+    return home(found, rehearsed=rehearsed)
+
+
+def _with_memory(project: str) -> str | None:
+    """Return the project, if there is anything in its memory: reading makes no files."""
+    from attractor.memory import places
+
+    root = _root(project)
+    there = (places.page(root), places.store(root))
+    return root if any(map(os.path.lexists, there)) else None
+
+
+def _number(name: str) -> int:
+    digits = name.removeprefix("m")
+    if digits.isascii() and digits.isdigit() and len(digits) < len(str(2**63)):
+        return int(digits)
+    fix = "an ID is such as m12: `attractor memory list --all` names them"
+    raise InputError(f"{name!r:.40} is not the ID of a memory", fix=fix)
+
+
+def _stored(root: str, entry: Entry) -> Memory | None:
+    from attractor.memory.entry import clean
+    from attractor.memory.merge import same_words
+    from attractor.memory.opening import opened
+    from signals.clock import SystemClock
+
+    with opened(root, None, SystemClock()) as store:
+        alike = [each for each in store.memories() if same_words(each.entry, entry)]
+    exact = [each for each in alike if each.entry.text == clean(entry.text)]
+    return next(iter(exact or alike), None)
+
+
+def _object(each: Memory) -> dict[str, Any]:
+    return {
+        "id": each.name,
+        "kind": each.entry.kind.value,
+        "text": each.entry.text,
+        "node": each.entry.node or None,
+        "run": each.entry.run or None,
+        "attempt": each.entry.attempt or None,
+        "at": each.entry.at,
+        "state": each.state.value,
+        "against": each.against or None,
+        "shown": each.shown,
+        "helped": each.helped,
+    }
+
+
+def _score(score: Score) -> dict[str, float]:
+    parts = ("relevance", "recency", "importance", "usefulness", "penalty", "total")
+    return {each: round(getattr(score, each), 4) for each in parts}
+
+
+def _show(memories: Iterable[Memory], nothing: str) -> None:
+    from attractor.cli.tables import in_line
+
+    every = list(memories)
+    if not every:
+        say(nothing)
+    for each in every:
+        state = "" if each.state.value == "live" else f" [{each.state.value}]"
+        say(in_line([f"{each.name}  {each.entry.kind}{state}: {each.entry.text}"]))
+        if each.against and each.state.value == "flagged":
+            say(in_line(["   ", f"against: {each.against}"]))
+            say(f"    attractor memory settle {each.name} take|keep")
+
+
+def _reasons(found: Memory, score: Score, showings: Sequence[Showing]) -> Iterable[str]:
+    entry = found.entry
+    yield f"{found.name}  {entry.kind}: {entry.text}"
+    source = f"node {entry.node}, attempt {entry.attempt}, run {entry.run}" if entry.node else ""
+    yield f"from: {source or 'a person, or a plan'}, {entry.at}; it is {found.state}"
+    if found.against:
+        yield f"against: {found.against}"
+    yield f"score: {score.total:.3f}, of"
+    for name, value in _score(score).items():
+        if name != "total":
+            yield f"  {name:<11} {value:.3f}"
+    yield f"told to {found.shown} attempts, of which {found.helped} were judged good"
+    for each in showings:
+        good = "judged good" if each.helped else "not judged good"
+        yield f"  {each.at}  {each.run}  {each.node}, attempt {each.attempt}: {good}"

@@ -1,0 +1,1 @@
+"""What a project has learned: ARCHITECT.md for people, and a store behind it for recall."""

@@ -1,0 +1,36 @@
+"""Values inside of what somebody else wrote: found, or nothing, whatever its shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+def at(value: object, *keys: str) -> object:
+    """Return what lies at these keys; None where there is nothing."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def text_at(value: object, *keys: str) -> str:
+    """Return the text there, on one line; empty where there is none."""
+    found = at(value, *keys)
+    return " ".join(found.split()) if isinstance(found, str) else ""
+
+
+def texts_at(value: object, *keys: str) -> tuple[str, ...]:
+    """Return the texts of the list there."""
+    found = at(value, *keys)
+    return tuple(each for each in found if isinstance(each, str)) if isinstance(found, list) else ()
+
+
+def table_at(value: object, *keys: str) -> dict[str, object]:
+    """Return the table there."""
+    found = at(value, *keys)
+    return {str(key): each for key, each in found.items()} if isinstance(found, Mapping) else {}
+
+
+def items_at(value: object, *keys: str) -> list[object]:
+    """Return the items of the list there."""
+    found = at(value, *keys)
+    return list(found) if isinstance(found, list) else []

@@ -1,0 +1,77 @@
+"""Killed at every file operation: what an attempt taught is remembered once it is told again."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attractor.memory import architect
+
+pytestmark = pytest.mark.crash
+
+PROGRAM = """
+import os
+import sqlite3  # before any fork
+from attractor.memory import opening
+from attractor.privacy import scan
+from guardian.tasks import remember
+
+scan.findings("warm")
+
+class Clock:
+    def wall_ns(self):
+        return 1_772_000_000_000_000_000
+    def monotonic(self):
+        return 0.0
+
+def main(state, *arguments):
+    spec = {"request": {"project": state, "run_id": "r1"}, "node": "login", "attempt": 2,
+            "label": "Log in", "outcome": "failed", "feedback": "It is red.",
+            "worktree": os.path.join(state, "tree")}
+    said = remember.run(spec, Clock())
+    tell([said["added"], said["flagged"]])
+"""
+BEFORE = architect.empty().replace(
+    "## Permanent Decisions\n", "## Permanent Decisions\n\n- Use tabs\n"
+)
+
+
+def fresh(state: Path) -> None:
+    (state / "ARCHITECT.md").write_text(BEFORE)
+    files = state / "tree" / ".attractor" / "memory"
+    files.mkdir(parents=True)
+    (files / "a.md").write_text("Decision: Use Redis\nDecision: Never use tabs\n")
+
+
+def remembered(state: Path) -> list[Any]:
+    with sqlite3.connect(state / ".claude/attractor/memory.db") as connection:
+        asked = (
+            "SELECT kind, text, node, run, attempt, at, state, against FROM memories ORDER BY text"
+        )
+        rows = [*connection.execute(asked)]
+        rows += connection.execute("SELECT * FROM handed_in")
+    connection.close()
+    return rows
+
+
+def test_a_merge_that_was_killed_is_the_same_when_it_is_done_again(
+    sweep: Callable[..., Any],
+) -> None:
+    whole: dict[str, Any] = {}
+
+    def check(state: Path, death: Any) -> None:
+        page = (state / "ARCHITECT.md").read_text()
+        found = {"page": page, "rows": remembered(state), "said": death.recovered}
+        if death.finished:
+            whole.update(found)
+            assert "Use Redis [node login, attempt 2" in page
+            assert len(found["rows"]) == 5
+        assert found == whole
+        assert [each.name for each in state.iterdir() if each.name.startswith(".ARCH")] == []
+
+    swept = sweep("memory", PROGRAM, fresh=fresh, check=check, recover="main", limit=60)
+    assert swept.points > 8
