@@ -319,10 +319,10 @@ def lesson(core: Core, name: str) -> dict[str, Any]:
 def _remember(core: Core, task: Task, said: Answer) -> None:
     flagged = [str(each.get("text", "")) for each in said.get("flagged") or ()]
     words = [f"remembered: {'; '.join(map(str, said.get('added') or ())) or 'nothing new'}"]
-    words += [f"against an older decision, so not taken: {each}" for each in flagged]
-    notices = [core.escalation(f"what {task.node} learnt contradicts: {each}") for each in flagged]
-    upto = task.about["upto"]
-    _ended(core, task, "; ".join(words), remembered=upto, notices=notices or None)
+    noted = [f"{task.node} says what an older decision contradicts: {each}" for each in flagged]
+    notices = [core.escalation(f"{each}; see attractor memory list --flagged") for each in noted]
+    done = {"remembered": task.about["upto"], "noted": noted or None, "notices": notices or None}
+    _ended(core, task, "; ".join([*words, *noted]), **done)
 
 
 # How the graph grows

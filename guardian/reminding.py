@@ -23,7 +23,7 @@ def remembered(spec: Mapping[str, Any], query: str, role: str, clock: Clock) -> 
     request = spec["request"]
     try:
         return brief(
-            home(str(request["project"]), rehearsed=request["rehearsed"] is True),
+            home(str(request["project"]), rehearsed=request.get("rehearsed") is True),
             query,
             tokens=TOKENS,
             role=role,

@@ -91,7 +91,7 @@ def approve(folder: str, project: str, clock: Clock, *, by: str, keep: bool = Tr
             except AttractorError as error:
                 where = f" ({error.where})" if error.where else ""
                 notes.append(error.problem.partition("\n")[0] + where)
-        where = home(project, rehearsed=known["rehearsed"] is True)
+        where = home(project, rehearsed=known.get("rehearsed") is True)
         notes += remember(where, plan.structure, _entry(known, plan, called), clock)
     said = {"at": iso(clock.wall_ns()), "by": by, "kept": keep, "notes": notes}
     atomic.replace(path, json.dumps(said, indent=2, ensure_ascii=False).encode() + b"\n")

@@ -28,7 +28,7 @@ from attractor.rehearsal.server import ScriptedServer
 from attractor.run import watched
 from attractor.run.assign import Dispatch
 from attractor.run.assignment import Assignment, dump
-from attractor.run.layout import RunLayout, escape, run_layout
+from attractor.run.layout import RunLayout, run_layout
 from attractor.run.locate import Found
 from attractor.run.preflight import Finding
 from attractor.run.timeline import Piece, Reader
@@ -254,8 +254,6 @@ class Stage:
             project=home,
             base_commit=project.head(home),
             attempt=play.attempt,
-            # In a project of the user's the node's own name may be taken.
-            folder=escape(f"{run_id}-{read.node.id}") if play.project else "",
         )
         planned = read.assignment(place, [rubric])
         self.notes = read.notes

@@ -29,8 +29,6 @@ class Dispatch:
     project: str
     base_commit: str
     attempt: int = 1
-    folder: str = ""
-    """What the worktree's folder is called; empty for the node's own name."""
 
 
 def worked_on(graph: Graph) -> list[str]:
@@ -49,7 +47,7 @@ def assign(graph: Graph, node: Node, settings: Settings, dispatch: Dispatch) -> 
         run_root=dispatch.run_root,
         base_commit=dispatch.base_commit,
         branch=node_branch(dispatch.run_id, node.id),
-        worktree=os.path.join(project, ".claude", "worktrees", dispatch.folder or escape(node.id)),
+        worktree=os.path.join(project, ".claude", "worktrees", _folder(dispatch, node)),
         target_dir=inside(_said(node, graph, "target_dir"), project, f"node {node.id}"),
         label=own.get("label", ""),
         prompt=own.get("prompt", ""),
@@ -71,6 +69,11 @@ def assign(graph: Graph, node: Node, settings: Settings, dispatch: Dispatch) -> 
         limits=settings.limits,
         claude=settings.word("claude"),
     )
+
+
+def _folder(dispatch: Dispatch, node: Node) -> str:
+    """Return a folder that no other run has: what an earlier one made is not touched, nor lost."""
+    return escape(f"{dispatch.run_id}-{node.id}")
 
 
 def _said(node: Node, graph: Graph, key: str) -> str:

@@ -329,6 +329,8 @@ class Story:
         node.retry_at, node.retry_from = float(data.get("retry_at") or 0.0), when
         if data.get("no_verdict") is True:
             node.no_verdicts += 1
+        for what in data.get("noted", ()):
+            self._note(str(what), when)
         if isinstance(remembered := data.get("remembered"), int):
             node.remembered = remembered
         if isinstance(looked := data.get("looked_back"), Mapping):
@@ -342,8 +344,10 @@ class Story:
     def _grown(self, data: Mapping[str, Any], when: str) -> None:
         self.changes.append({**data, "at": when})
         if self.rubric is not None:
-            said = {**self.rubric["acceptance"], **data.get("acceptance", {})}
-            self.rubric = {**self.rubric, "acceptance": said}
+            # Where the sealed rubric has scenarios for a node, it is judged by these.
+            scope = self.rubric["scope"] or {}
+            new = {k: text for k, text in data.get("acceptance", {}).items() if not scope.get(k)}
+            self.rubric = {**self.rubric, "acceptance": {**self.rubric["acceptance"], **new}}
         name = str(data["node"])
         node = self.node(name)
         node.no_verdicts, node.retry_at = 0, 0.0

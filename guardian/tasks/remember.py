@@ -25,7 +25,7 @@ _MOST_LABEL: Final = 80
 def run(spec: Mapping[str, Any], clock: Clock) -> dict[str, Any]:
     """Learn, and answer {ok, added, flagged, notes, usage}."""
     request = spec["request"]
-    project = home(str(request["project"]), rehearsed=request["rehearsed"] is True)
+    project = home(str(request["project"]), rehearsed=request.get("rehearsed") is True)
     by: Attempt = (
         str(spec["request"]["run_id"]),
         str(spec.get("node") or ""),

@@ -889,3 +889,39 @@ def test_the_guardian_sleeps_until_something_is_due(house: type[Any]) -> None:
     history.happens("w NEEDS_REVIEW commit_hash=c1")
     history.happens("limit validate w 5")
     assert history.house.loop.sleep_seconds() == 5
+
+
+def test_what_contradicts_an_older_decision_is_on_the_record(house: type[Any]) -> None:
+    history = History(house, ONE, Limits(), memory=True)
+    for what in ("begin", "rubric", "w NEEDS_REVIEW commit_hash=c1", "end validate w failed"):
+        history.happens(what)
+    flagged = [{"text": "Never use it", "against": "Use it"}]
+    said = {"ok": True, "added": [], "flagged": flagged}
+    history.house.finish(history.task("remember", "w"), said)
+    assert "!ESCALATION" in history.happens("wait 0")
+    ((_, note),) = history.house.story().notes
+    assert "Never use it" in note
+
+
+def test_what_was_planned_again_is_judged_by_the_sealed_rubric_where_that_has_scenarios(
+    house: type[Any],
+) -> None:
+    history = History(house, ONE, Limits(max_attempts=1), replan=True)
+    history.happens("begin")
+    history.house.finish("rubric-1", SEALED | {"scope": {"w": ["F1"]}})
+    history.happens("wait 0")
+    history.happens("w RUNNER_EXITED wrote=no + gone w")
+    history.happens("end replan w 2")
+    assert history.house.story().rubric["acceptance"] == {"w_1": "it is done"}
+
+
+def test_each_attempt_has_its_model_and_one_that_was_free_does_not_count(house: type[Any]) -> None:
+    history = History(house, ONE, Limits(), retry_models=("two", ""))
+    for what in ("begin", "rubric", "stop", "w RUNNER_EXITED + gone w", "resume"):
+        history.happens(what)
+    for _ in range(2):
+        history.happens("w RUNNER_EXITED wrote=yes + gone w")
+        history.happens("wait 4000")
+    core = history.house.loop.core
+    numbers = [each.number for each in history.house.story().node("w").attempts]
+    assert [core.model("w", each) for each in numbers] == ["", "", "two", "two"]

@@ -176,7 +176,7 @@ def test_what_the_node_says_is_in_its_assignment(pipeline: Path) -> None:
     assert (given.prd_ref, given.sd_path, given.target_dir) == ("PRD-X", "designs/x.md", "lib")
     assert (given.files, given.agent, given.command) == (("a.py", "b.py"), "command", "true")
     assert given.base_url == stage.server.base_url
-    assert given.worktree == f"{given.project}/.claude/worktrees/build"
+    assert given.worktree == f"{given.project}/.claude/worktrees/{given.run_id}-build"
 
 
 def test_the_repository_has_what_the_pipeline_names(pipeline: Path) -> None:

@@ -71,8 +71,10 @@ def test_work_outside_of_the_repository_is_refused(folder: str) -> None:
     assert error.value.where == "node n"
 
 
-def test_branch_and_worktree_are_the_nodes_own() -> None:
+def test_branch_and_worktree_are_the_nodes_own_in_this_run() -> None:
     made = assigned("")
-    assert (made.branch, made.worktree) == ("attractor/r1/n", "/p/.claude/worktrees/n")
-    other = assigned("", place=replace(PLACE, folder="r1-n", attempt=3))
-    assert (other.worktree, other.attempt) == ("/p/.claude/worktrees/r1-n", 3)
+    assert (made.branch, made.worktree) == ("attractor/r1/n", "/p/.claude/worktrees/r1-n")
+    again = assigned("", place=replace(PLACE, attempt=3))
+    assert (again.worktree, again.attempt) == (made.worktree, 3)
+    other = assigned("", place=replace(PLACE, run_id="r2"))
+    assert (other.branch, other.worktree) == ("attractor/r2/n", "/p/.claude/worktrees/r2-n")

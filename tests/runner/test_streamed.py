@@ -149,7 +149,8 @@ def node(tmp_path: Path) -> Iterator[Callable[..., Node]]:
 
 
 def launch(**said: Any) -> Launch:
-    return Launch(**({"number": 1, "session_id": "s-1", "resume": False, "prompt": TASK} | said))
+    known: dict[str, Any] = {"number": 1, "session_id": "s-1", "resume": False, "prompt": TASK}
+    return Launch(**(known | said))
 
 
 def played(node: Node, until: Until, session: Session, **said: Any) -> None:

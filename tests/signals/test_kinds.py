@@ -35,6 +35,7 @@ SPECIAL = {
     "retry_count": NUMBERS,
     "duration_seconds": NUMBERS | st.floats(0, 1e9),
     "rung": st.sampled_from(["ask", "interrupt", "restart", "hand back"]),
+    "wrote": st.booleans(),
     "usage": USAGE,
 }
 

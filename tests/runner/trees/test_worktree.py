@@ -11,9 +11,14 @@ from typing import Any
 import pytest
 
 from attractor.errors import DamageError, InputError, ToolError
+from attractor.pipeline.dot import parse
+from attractor.pipeline.graph import build
+from attractor.run.assign import Dispatch, assign
+from attractor.run.config import load, resolve
+from attractor.run.layout import run_layout
 from runner import include, registered
 from runner.git import alone
-from runner.worktree import remove
+from runner.worktree import ensure, remove
 from signals.clock import SystemClock
 from signals.errors import BusyError
 
@@ -58,6 +63,30 @@ def test_a_worktree_has_its_settings_file_so_that_no_session_can_make_it(checkou
     assert checkout.look(tree).tampered == ""
     checkout.git("config", "--worktree", "core.sparseCheckout", "false")  # a main checkout's own
     assert checkout.git("status", "--porcelain", cwd=tree.path) == ""
+
+
+def test_a_later_run_makes_its_own_worktree_of_a_node_and_leaves_that_of_the_first(
+    checkout: Any,
+) -> None:
+    def ensured(run: str) -> Any:
+        root = run_layout(str(checkout.folder), run).root
+        place = Dispatch(
+            run_id=run, run_root=root, project=str(checkout.folder), base_commit=checkout.head()
+        )
+        graph = build(parse('digraph p { n [shape=box, handler="codergen"]; }'))
+        settings = resolve({}, {}, load(str(checkout.folder), {}, ()))
+        return ensure(assign(graph, graph.nodes["n"], settings, place), CLOCK)
+
+    first = ensured("one")
+    Path(first.path, "unmerged.txt").write_text("work")
+    unmerged = checkout.commit(cwd=first.path)
+    Path(first.path, "uncommitted.txt").write_text("work")
+    second = ensured("two")
+    assert files(second.path) == [".gitignore", "a.txt", "src/b.txt"]
+    assert checkout.head(first.path) == unmerged
+    assert Path(first.path, "uncommitted.txt").read_text() == "work"
+    assert not checkout.look(second).tampered
+    assert ensured("one").adopted
 
 
 def test_the_persons_checkout_looks_as_before(checkout: Any) -> None:
