@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from attractor.pipeline.graph import NodeId
 from attractor.pipeline.load import load
 from attractor.run import journal, request
 from attractor.run.layout import RunLayout
@@ -45,7 +46,7 @@ from signals.sign import read_key
 import attractor.agents.registry, attractor.run.assign, attractor.run.config
 
 CLOCK = SystemClock()
-WORK = ("one", "two")
+WORK = ("one", "two", "futile")
 
 class Over:
     pid = 0
@@ -89,7 +90,25 @@ def merge(spec):
 def books(spec):
     return {"ok": True, "notes": []}
 
-ANSWERS = {"rubric": rubric, "validate": validate, "merge": merge, "books": books}
+def review(spec):
+    return {"outcome": "passed", "reviewer": spec["reviewer"], "findings": [], "usage": {}}
+
+def remember(spec):
+    return {"ok": True, "added": [], "flagged": [], "notes": [], "usage": {}}
+
+def part(name):
+    return {"label": name, "prompt": f"{AGAIN}: {name}.", "acceptance": "It is there.",
+            "files": [f"{name}.txt"], "checks": []}
+
+def replan(spec):
+    return {"outcome": "split", "parts": [part("first"), part("then")], "why": "", "usage": {}}
+
+def retrospect(spec):
+    return {"outcome": "added", "additions": [part("more")], "suite": {}, "usage": {}}
+
+AGAIN = "Planned again"
+ANSWERS = {each.__name__: each for each in
+           (rubric, validate, merge, books, review, remember, replan, retrospect)}
 
 def commit(node, attempt, number):
     return sha256(f"{node} {attempt} {number}".encode()).hexdigest()[:40]
@@ -108,6 +127,11 @@ def play(layout, node, key):
              if each.attempt == told.attempt]
     say(layout, key, told, "registered", "AGENT_REGISTERED",
         at | {"agent_id": "x", "agent_type": "orchestrator", "session_id": "s"})
+    if told.node_id == "futile" and not told.prompt.startswith(AGAIN):
+        say(layout, key, told, "exited", "RUNNER_EXITED",
+            at | {"mode": "STUCK", "reason": "nothing was done", "wrote": False})
+        mailbox.acknowledge(*mailbox.waiting())
+        return
     reviews = 1 + heard.count("VALIDATION_FAILED")
     for number in range(reviews):
         say(layout, key, told, f"review {number}", "NEEDS_REVIEW",
@@ -135,7 +159,7 @@ def main(state):
     key = read_key(layout.key)
     with alone(layout, CLOCK, 5.0):
         guarding = assemble.assemble(layout, CLOCK)
-        for _ in range(60):
+        for _ in range(90):
             if guarding.loop.step():
                 break
             for node in sorted(guarding.children.runners):
@@ -163,18 +187,27 @@ PIPELINE = """digraph p {
 }
 """
 NODES = ("finish", "gate", "one", "start", "two")
+GROWS = """digraph p {
+    // What a person wrote stays.
+    graph [max_same_error="1"];
+    start [shape=Mdiamond, handler="start", status="pending"];
+    futile [shape=box, handler="codergen", status="pending", acceptance="It is there."];
+    finish [shape=Msquare, handler="exit", status="pending"];
+    start -> futile -> finish;
+}
+"""
 
 
 def layout_in(state: Path) -> RunLayout:
     return RunLayout(str(state / "run"))
 
 
-def fresh(state: Path) -> None:
+def fresh(state: Path, pipeline: str = PIPELINE, looks_back: int = 0) -> None:
     layout = layout_in(state)
     for folder in ("nodes", "tasks"):
         (state / "run" / folder).mkdir(parents=True)
     (state / "project").mkdir()
-    Path(layout.dot).write_text(PIPELINE)
+    Path(layout.dot).write_text(pipeline)
     write_key(layout.key, new_key())
     for mailbox in (layout.guardian_mailbox, layout.terminal_mailbox):
         Mailbox(mailbox, clock=SystemClock()).create()
@@ -184,6 +217,7 @@ def fresh(state: Path) -> None:
         run_root=layout.root,
         pipeline=layout.dot,
         base_commit="b" * 40,
+        retrospectives=looks_back,
     )
     Path(layout.request).write_bytes(request.dump(asked))
 
@@ -262,3 +296,51 @@ def check(state: Path, death: Any) -> None:
 def test_a_killed_guardian_goes_on_where_it_was(sweep: Callable[..., Any]) -> None:
     swept = sweep("guardian, one run", PROGRAM, fresh=fresh, check=check, recover="again")
     assert swept.points > 150
+
+
+def test_a_killed_guardian_makes_its_graph_grow_once(sweep: Callable[..., Any]) -> None:
+    whole: dict[str, str] = {}
+
+    def check(state: Path, death: Any) -> None:
+        layout = layout_in(state)
+        found = journal.read(layout.journal).entries
+        text = Path(layout.dot).read_text()
+        assert text.startswith(GROWS.partition(" graph [")[0])
+        assert whole.setdefault("dot", text) == text
+        changes = [(each.data["why"], each.data["node"]) for each in found if _is(each, "Graph")]
+        assert changes == [("replan", "futile"), ("retrospect", "finish")]
+        added = [each.data["statuses"] for each in found if each.event == "NodesAdded"]
+        assert added == [{"futile_1": "pending"}, {"R01": "pending"}]
+        moved = [each.data for each in found if each.data.get("event") == "dispatched"]
+        assert [(each["node"], each["attempt"]) for each in moved] == [
+            ("start", 1),
+            ("futile", 1),
+            ("futile_1", 1),
+            ("futile", 2),
+            ("finish", 1),
+            ("R01", 1),
+        ]
+        begun = Counter(each.data["task"] for each in found if each.event == "TaskBegun")
+        assert set(begun.values()) == {1}
+        final = json.loads(Path(layout.final).read_bytes())
+        assert final["result"] == "validated"
+        _, graph = load(layout.dot)
+        assert {each.attrs["status"] for each in graph.nodes.values()} == {"validated"}
+        assert graph.nodes[NodeId("futile")].attrs["prompt"] == "Planned again: then."
+        assert {str(each.target) for each in graph.outgoing[NodeId("R01")]} == {"finish"}
+        drafts = [path for path in Path(layout.root).rglob(".*.*") if path.is_file()]
+        assert [path for path in drafts if "signals" not in path.parts] == []
+        assert [*death.told, *death.recovered][-1] == "the next one adds nothing"
+
+    swept = sweep(
+        "guardian, the graph grows",
+        PROGRAM,
+        fresh=lambda state: fresh(state, GROWS, looks_back=1),
+        check=check,
+        recover="again",
+    )
+    assert swept.points > 150
+
+
+def _is(entry: journal.Entry, what: str) -> bool:
+    return entry.event.startswith(what)
