@@ -418,10 +418,13 @@ def _remember(core: Core) -> None:
     if any(each.kind == "remember" for each in core.story.tasks.values()):
         return
     for name in list(core.unlearnt):
-        node = core.story.node(name)
-        if core.terms[name].memory and node.lessons > node.remembered:
-            core.begin("remember", name, answers.lesson(core, name))
-            return
+        node, terms = core.story.node(name), core.terms[name]
+        if terms.memory and node.lessons > node.remembered:
+            lesson = answers.lesson(core, name)
+            # Nobody was told anything for a gate, so that it passed teaches nothing.
+            if terms.role is Role.WORK or lesson["outcome"] != "passed":
+                core.begin("remember", name, lesson)
+                return
         del core.unlearnt[name]
 
 

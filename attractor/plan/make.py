@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, final
@@ -32,6 +33,7 @@ from attractor.run.hide import hide_ours
 from signals.clock import Clock, iso
 
 ROUNDS: Final = 3
+REQUESTS: Final = "requests.jsonl"
 _MEMORY_TOKENS: Final = 4_000
 
 
@@ -121,15 +123,19 @@ def plan(
     settings = config.resolve({}, {}, config.load(asked.project, around, asked.settings))
     project = detect(asked.project, clock)
     known = _memory(asked, settings, clock)
-    desk = Desk(
-        project=asked.project,
-        goal=asked.goal,
-        rehearsed=asked.rehearsed,
-        base_url=asked.base_url,
-    )
     with contextlib.ExitStack() as stack:
+        log = os.path.join(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="attractor-asked-")), REQUESTS
+        )
+        desk = Desk(
+            project=asked.project,
+            goal=asked.goal,
+            rehearsed=asked.rehearsed,
+            base_url=asked.base_url,
+            log=log,
+        )
         asks = ask or stack.enter_context(planner(desk, settings, clock, around))
-        making = _Making(asked, project, known, clock, around, tell)
+        making = _Making(asked, project, known, clock, around, tell, log)
         return making.publish(making.asked(asks))
 
 
@@ -144,8 +150,10 @@ class _Making:
         clock: Clock,
         environ: Mapping[str, str],
         tell: Callable[[str], object],
+        log: str,
     ) -> None:
         self._asked = asked
+        self._log = log
         self._project = project
         self._memory = memory
         self._clock = clock
@@ -199,13 +207,20 @@ class _Making:
         usage = sum((each.usage for each in self._answers), Usage()).as_json()
         _hide(asked.project)
         try:
-            write.publish(folder, found.files, self._known(found, usage), self._clock)
+            files = {**found.files, **self._requests()}
+            write.publish(folder, files, self._known(found, usage), self._clock)
         except write.TakenError:
             # Another process was faster; what was paid for is published under the next name.
             if not books.is_taken(asked.project, names.plan, self._environ):
                 raise
             return self.publish(self._draft(self._answers[-1].structured))
         return found_in(folder, asked.project)
+
+    def _requests(self) -> dict[str, str]:
+        """Return what the scripted model of a rehearsal was asked, as a file of the plan."""
+        with contextlib.suppress(FileNotFoundError), open(self._log, encoding="utf-8") as file:
+            return {REQUESTS: file.read()}
+        return {}
 
     def _known(self, found: Draft, usage: Mapping[str, Any]) -> dict[str, Any]:
         asked = self._asked

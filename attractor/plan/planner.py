@@ -40,6 +40,8 @@ class Desk:
     rehearsed: bool
     base_url: str
     """Of the scripted model, where there is one already."""
+    log: str = ""
+    """Where a scripted model of its own writes what it is asked."""
 
 
 @contextlib.contextmanager
@@ -82,7 +84,8 @@ def _model(desk: Desk) -> Iterator[str]:
     from attractor.rehearsal.server import ScriptedServer
 
     context = "\n\n".join(each.text for each in desk.goal.documents)
-    with ScriptedServer(whole.planning_script(desk.goal.text, context=context)) as server:
+    script = whole.planning_script(desk.goal.text, context=context)
+    with ScriptedServer(script, log=desk.log or None) as server:
         yield server.base_url
 
 

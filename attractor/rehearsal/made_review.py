@@ -29,11 +29,11 @@ def found(problem: str, file: str, line: int) -> dict[str, Any]:
 def added(node: str, file: str) -> dict[str, Any]:
     """Return one piece of work that is missing after a node's."""
     return {
-        "label": f"Say how the work of {node} is used",
+        "label": f"Say how {node} is used",
         "prompt": f"Write {file}: how what {node} made is used.",
         "acceptance": f"{file} is there and not empty.",
         "files": [file],
-        "why": f"Nobody is told how the work of {node} is used.",
+        "why": f"Nobody is told how {node} is used.",
     }
 
 

@@ -19,6 +19,7 @@ from attractor.git import Git, repository
 from attractor.pipeline.graph import Graph
 from attractor.pipeline.load import load
 from attractor.rehearsal import default, faults, script
+from attractor.rehearsal.by_itself import by_itself
 from attractor.rehearsal.default import Quotation
 from attractor.rehearsal.faults import Terms
 from attractor.rehearsal.growing import Growing
@@ -35,7 +36,9 @@ from attractor.rehearsal.turn import (
     Script,
     structured,
 )
+from attractor.run import config
 from attractor.run.assign import worked_on
+from attractor.run.assignment import ALONE
 from attractor.run.begin import SCENARIO
 from attractor.run.request import Request
 
@@ -81,10 +84,25 @@ def script_of(request: Request) -> Script:
 
     def nodes(graph: Graph) -> dict[str, NodeScript]:
         made = make(graph).nodes
+        alone = _alone(request, graph)
         # What a scenario says of a node that is not there yet, `unknown` knows.
-        return {node: own for node, own in made.items() if node in graph.nodes}
+        return {
+            node: by_itself(own) if node in alone else own
+            for node, own in made.items()
+            if node in graph.nodes
+        }
 
     return replace(make(graph), nodes=Growing(request.layout.dot, nodes, unknown))
+
+
+def _alone(request: Request, graph: Graph) -> set[str]:
+    """Return the nodes whose agent has no workers."""
+    known = config.load(request.project, os.environ, request.settings)
+    return {
+        str(node.id)
+        for node in graph.nodes.values()
+        if config.resolve(node.attrs, graph.attrs, known).word("agent") in ALONE
+    }
 
 
 def planning_script(goal: str, broken: int = 0, context: str = "") -> Script:

@@ -106,6 +106,21 @@ WORDS = [
     "task",
     "wants",
     "way back",
+    "addition",
+    "cross-review",
+    "finding",
+    "lesson",
+    "memory",
+    "night",
+    "pause",
+    "recall",
+    "replan",
+    "reservation",
+    "retrospective",
+    "review",
+    "reviewer",
+    "scan",
+    "stand-in",
 ]
 
 
