@@ -124,6 +124,8 @@ def add(text: str, *, kind: str, project: str, as_json: bool) -> None:
     learned = learn(root, Lesson(entries=[entry]), clock)
     if learned.refused:
         fix = "say it without; what is secret belongs into no file of the project"
+        if learned.refused[0].endswith("says nothing"):
+            fix = 'say it in a sentence: attractor memory add "Store sessions in Redis"'
         raise InputError(f"this is not remembered: {learned.refused[0]}", fix=fix)
     against = learned.flagged[0].against if learned.flagged else ""
     outcome = "flagged" if against else "added" if learned.added else "duplicate"
@@ -136,13 +138,17 @@ def add(text: str, *, kind: str, project: str, as_json: bool) -> None:
         return
     for each in learned.notes:
         note(printable(each))
-    name = "" if found is None else found.name
-    say(printable(_OUTCOMES[outcome].format(name=name, against=against)))
+    name, state = ("", "") if found is None else (found.name, found.state.value)
+    if outcome == "duplicate" and state != "live":
+        outcome = "settled"
+    say(printable(_OUTCOMES[outcome].format(name=name, against=against, state=state)))
 
 
 _OUTCOMES: Final = {
     "added": "{name} is remembered",
     "duplicate": "this is known already, as {name}",
+    "settled": "this is known already, as {name}, which is {state}; to let it count: "
+    "attractor memory settle {name} take",
     "flagged": "{name} does not count yet: it seems to contradict “{against}”; "
     "attractor memory settle {name} take|keep",
 }
@@ -174,7 +180,7 @@ def forget(name: str, *, project: str, as_json: bool) -> None:
 def settle(name: str, what: str, *, project: str, as_json: bool) -> None:
     """Settle a contradiction: take the flagged memory, or keep the older one.
 
-    The other is forgotten.
+    The other is forgotten. What is forgotten can be taken again.
     """
     from attractor.memory import learn
     from signals.clock import SystemClock
@@ -188,8 +194,8 @@ def settle(name: str, what: str, *, project: str, as_json: bool) -> None:
     for each in notes:
         note(printable(each))
     other = f"“{done.against}”"
-    text = f"{done.name} counts, and {other} is forgotten" if take else f"{other} still counts"
-    say(printable(text if take else f"{text}, and {done.name} is forgotten"))
+    taken = f"{done.name} counts" + (f", and {other} is forgotten" if done.against else "")
+    say(printable(taken if take else f"{other} still counts, and {done.name} is forgotten"))
 
 
 @memory.command()

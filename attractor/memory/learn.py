@@ -89,11 +89,14 @@ def learn(project: str, lesson: Lesson, clock: Clock) -> Learned:
 
 
 def settle(project: str, number: int, *, take: bool, clock: Clock) -> tuple[Memory, list[str]]:
-    """Let a flagged memory count, and forget what it contradicts; or forget the flagged one."""
+    """Let a flagged memory count, and forget what it contradicts; or forget the flagged one.
+
+    What was forgotten can be taken again.
+    """
     with _memory(project, clock) as memory:
         store = _needed(memory.store, project)
         chosen = _one(store, number, project)
-        if chosen.state is not State.FLAGGED:
+        if chosen.state is not State.FLAGGED and not (take and chosen.state is State.FORGOTTEN):
             fix = "attractor memory list --flagged"
             raise InputError(
                 f"{chosen.name} is not flagged: it is {chosen.state}", where=project, fix=fix

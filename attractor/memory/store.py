@@ -68,6 +68,12 @@ class State(StrEnum):
     FORGOTTEN = "forgotten"
 
 
+_STRANGE: Final = f"""
+SELECT 1 FROM memories WHERE kind NOT IN {(*map(str, Kind),)} OR state NOT IN {(*map(str, State),)}
+    OR typeof(attempt) != 'integer' OR typeof(importance) != 'real' LIMIT 1
+"""
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Memory:
@@ -148,6 +154,8 @@ class Store:
             raise StoreDamageError("the store of memories is damaged", where=self._path)
         for part in (_SELECT, "SELECT hash FROM handed_in", "SELECT rowid FROM memory_words"):
             run(f"{part} LIMIT 0")
+        if run(_STRANGE).fetchone():
+            raise StoreDamageError("the store of memories is not as we wrote it", where=self._path)
 
     def _make(self) -> None:
         run = self._connection.execute

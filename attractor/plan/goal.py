@@ -71,9 +71,12 @@ def read(
     if len(said) > MOST_GOAL:
         problem = f"the goal has {len(said)} characters, more than {MOST_GOAL}"
         raise InputError(problem, fix="put it into a file, and name that with --context")
+    said = _clear(said, ask)
     if "\0" in said:
         raise InputError("the goal has a NUL character in it", fix="give it as plain text")
-    return Goal(_clear(said, ask), documents, tuple(notes))
+    if _shown(said) != said:
+        raise InputError("the goal is not UTF-8", fix="give it as plain text in UTF-8")
+    return Goal(said, documents, tuple(notes))
 
 
 def is_vague(text: str) -> bool:
@@ -148,7 +151,12 @@ def _documents(paths: Sequence[str]) -> tuple[tuple[Document, ...], list[str]]:
         if document is not None:
             found.append(document)
             left -= document.taken
-    return tuple(found), notes
+    return tuple(found), [*map(_shown, notes)]
+
+
+def _shown(text: str) -> str:
+    """Return a text that can be written, whatever bytes a name or an argument holds."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _files(paths: Sequence[str], notes: list[str]) -> Iterator[tuple[str, bool]]:
@@ -197,7 +205,7 @@ def _document(path: str, most: int, notes: list[str], *, is_named: bool) -> Docu
         return None
     if size > len(data):
         notes.append(f"{path}: its first {len(data)} bytes of {size} are taken")
-    return Document(path, text, size, len(data))
+    return Document(_shown(path), text, size, len(data))
 
 
 def _data(path: str, most: int) -> tuple[bytes, int]:
@@ -212,7 +220,8 @@ def _data(path: str, most: int) -> tuple[bytes, int]:
             data = file.read(most)
     except OSError as error:
         problem = f"the context cannot be read: {error.strerror}"
-        raise InputError(problem, where=path, fix="check the path after --context") from None
+        fix = "check the path after --context"
+        raise InputError(problem, where=path or "--context", fix=fix) from None
     return data, max(facts.st_size, len(data))
 
 

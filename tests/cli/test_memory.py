@@ -157,3 +157,23 @@ def test_it_works_as_a_process_and_imports_the_store_only_where_it_is_asked(
     argv = [sys.executable, "-I", "-c", text]
     done = subprocess.run(argv, capture_output=True, timeout=60, check=True, text=True)
     assert done.stdout == "set()\n"
+
+
+def test_what_is_forgotten_is_told_so_when_it_is_added_and_can_be_taken_again(
+    cli: Cli, project: Path
+) -> None:
+    cli("memory", "add", "Use Redis")
+    cli("memory", "forget", "m1")
+    told = cli("memory", "add", "Use Redis").out
+    assert "m1, which is forgotten" in told
+    assert "attractor memory settle m1 take" in told
+    assert cli("memory", "settle", "m1", "keep").status == 1
+    assert cli("memory", "settle", "m1", "take").out == "m1 counts\n"
+    assert ids(cli("memory", "list", "--json")) == ["m1"]
+    assert (project / "ARCHITECT.md").read_text().count("- Use Redis") == 1
+
+
+def test_what_says_nothing_is_not_called_a_secret(cli: Cli) -> None:
+    said = cli("memory", "add", " ", "--json").json()
+    assert "says nothing" in said["message"]
+    assert "secret" not in said["fix"]

@@ -204,6 +204,7 @@ def sweep(
             swept = sweep("publish", PROGRAM, fresh=fresh, check=check, recover="again")
             assert swept.points > 4  # the sweep really saw something
 
+    * Within `with uncounted():` of a program nothing is a kill point.
     * `program`: source text (dedented for you) or the Path of a Python file.
     * `fresh(state)` fills the empty state folder before each run; it is not counted.
     * Kill points: every audit event that changes a path under `state` (open for writing, rename,

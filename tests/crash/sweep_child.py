@@ -8,12 +8,13 @@ It has one thread and no open files when it forks, so a fork is a clean start.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal as posix_signals
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 # event -> the places of (path, dir_fd) among its arguments; dir_fd -1 means that it has none.
@@ -53,6 +54,16 @@ def _log(kind: str, value: Any) -> None:
 def tell(value: Any) -> None:
     """For programs: record a JSON value outside the state folder; survives the kill."""
     _log("told", value)
+
+
+@contextlib.contextmanager
+def uncounted() -> Iterator[None]:
+    """For programs: nothing that is done within is a kill point."""
+    before, _Sweep.armed = _Sweep.armed, False
+    try:
+        yield
+    finally:
+        _Sweep.armed = before
 
 
 def _die(what: str) -> NoReturn:
@@ -162,7 +173,12 @@ def main() -> None:
     _wrap()
     with open(path, encoding="utf-8") as file:
         source = file.read()
-    program: dict[str, Any] = {"__name__": "program", "__file__": path, "tell": tell}
+    program: dict[str, Any] = {
+        "__name__": "program",
+        "__file__": path,
+        "tell": tell,
+        "uncounted": uncounted,
+    }
     exec(compile(source, path, "exec"), program)
     for line in sys.stdin:
         child = os.fork()

@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.crash, pytest.mark.timeout(1200)]
 # one does; a Runner says what it must have said by what it was told, whoever was killed in between.
 # What is done in a forked child is done here, so that its file operations are counted, too.
 PROGRAM = """
-import json, os
+import contextlib, json, os
 from attractor.child import Child
 from guardian import assemble, children, post, terms
 post.apart = terms.apart = lambda work, clock, seconds: json.loads(json.dumps(work()))
@@ -154,21 +154,26 @@ def say(layout, key, told, what, kind, payload):
             run_id=told.run_id, node_id=told.node_id, attempt=told.attempt)
         guardian.send(made.model_copy(update={"id": name}))
 
-def main(state):
+def main(state, *only):
     layout = RunLayout(os.path.join(str(state), "run"))
     key = read_key(layout.key)
     with alone(layout, CLOCK, 5.0):
         guarding = assemble.assemble(layout, CLOCK)
         for _ in range(90):
-            if guarding.loop.step():
-                break
-            for node in sorted(guarding.children.runners):
-                play(layout, node, key)
+            with contextlib.nullcontext() if counts(guarding.loop.story, only) else uncounted():
+                if guarding.loop.step():
+                    break
+                for node in sorted(guarding.children.runners):
+                    play(layout, node, key)
         assert guarding.loop.story.ended is not None, guarding.loop.core.wants()
         guarding.end()
     tell("ended")
 
-def again(state):
+def counts(story, only):
+    # The answer is there as soon as the task has begun; what grows is dispatched in that step, too.
+    return not only or any(each.kind in only for each in story.tasks.values())
+
+def again(state, *_):
     main(state)
     path = RunLayout(os.path.join(str(state), "run")).journal
     before = open(path, "rb").read()
@@ -338,8 +343,10 @@ def test_a_killed_guardian_makes_its_graph_grow_once(sweep: Callable[..., Any]) 
         fresh=lambda state: fresh(state, GROWS, looks_back=1),
         check=check,
         recover="again",
+        arguments=("replan", "retrospect"),
+        limit=24,
     )
-    assert swept.points > 150
+    assert swept.points > 50
 
 
 def _is(entry: journal.Entry, what: str) -> bool:

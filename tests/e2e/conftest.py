@@ -229,6 +229,14 @@ class Rehearsed:
             (self.folder / "scenario.yaml").write_text(scenario, encoding="utf-8")
             script = [str(self.folder / "scenario.yaml")]
         self._watch("run", str(pipeline), "--rehearse", *script, *words, "--json")
+        self._await_begun()
+
+    def night(self, *words: str) -> None:
+        """Start `attractor night --rehearse --yes`, and return when its run's folder is there."""
+        self._watch("night", "--rehearse", "--yes", *words, "--json")
+        self._await_begun()
+
+    def _await_begun(self) -> None:
         screen, names = self._screens[-1], {self._out().name}
 
         def begun() -> str | None:
@@ -240,7 +248,7 @@ class Rehearsed:
 
     def resume(self, *words: str) -> None:
         """Start `attractor resume`, which shows the run as `attractor run` does."""
-        self._watch("resume", self.run_id, *words, "--json")
+        self._watch("resume", self.layout.root, *words, "--json")
 
     def _watch(self, *words: str) -> None:
         self._screens.append(self._start(words, self._out(len(self._screens))))
@@ -378,9 +386,25 @@ class Rehearsed:
         assert watched.ended(owner, RUN_SECONDS, SystemClock()), name
         return True
 
+    def cut_power(self) -> None:
+        """SIGKILL all that was started here, screens too; nothing sees another one die."""
+        while left := [each for each in _mentioning(str(self.folder)) if not _dead(each)]:
+            for what, owner in itertools.product(
+                (posix_signals.SIGSTOP, posix_signals.SIGKILL), left
+            ):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(owner.pid, what)
+            for screen in self._screens:
+                screen.wait(RUN_SECONDS)
+            assert all(_over(each) for each in left)
+
+    def alive(self) -> list[str]:
+        """Return what was started here and lives."""
+        return [_words(each.pid) for each in _mentioning(str(self.folder)) if not _over(each)]
+
     def strike(self) -> None:
         """End everything, and prove that nothing is left; for the end of a test."""
-        killed = self._layout and self.call("stop", self.run_id, "--kill")
+        killed = self._layout and self.call("stop", self.layout.root, "--kill")
         for screen in self._screens:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(screen.pid, posix_signals.SIGKILL)
@@ -390,14 +414,18 @@ class Rehearsed:
             assert killed.returncode in (0, 4), killed.stderr
             for name, owner in self.processes().items():
                 assert owner is None or _over(owner), f"{name} is left, as process {owner.pid}"
-        left = [each for each in _mentioning(str(self.folder)) if not _over(each)]
-        assert not left, [_words(each.pid) for each in left]
+        left = self.alive()
+        assert not left
         answering = [each for each in self._sockets.rglob("*") if each.is_socket() and _hears(each)]
         assert not answering
 
 
+def _dead(owner: Owner) -> bool:
+    return liveness(owner) is Liveness.DEAD
+
+
 def _over(owner: Owner) -> bool:
-    return liveness(owner) is Liveness.DEAD or watched.ended(owner, 30, SystemClock())
+    return _dead(owner) or watched.ended(owner, 30, SystemClock())
 
 
 def _mentioning(text: str) -> list[Owner]:

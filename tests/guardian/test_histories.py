@@ -48,6 +48,11 @@ GATE = (
     "start [shape=Mdiamond]; w [shape=box]; %s; d [shape=diamond]; finish [shape=Msquare];"
     'start -> w -> g -> d; d -> finish [condition="pass"]; d -> w [condition="fail"];'
 )
+MEND = (
+    "start [shape=Mdiamond]; w [shape=box]; d [shape=diamond]; m [shape=box];"
+    "finish [shape=Msquare]; start -> w -> d;"
+    'd -> finish [condition="pass"]; d -> m [condition="fail"]; m -> finish [condition="pass"];'
+)
 PERSON = GATE % 'g [shape=hexagon, gate="business"]'
 DEADLINE = GATE % 'g [shape=hexagon, gate="business", default="approve", deadline="10m"]'
 NESTED = (
@@ -597,6 +602,17 @@ HISTORIES: dict[str, tuple[str, dict[str, Any], str]] = {
         w RUNNER_EXITED wrote=no + gone w -> w failed; w dispatched 4; runner w 4
         w RUNNER_EXITED wrote=no + gone w -> w failed for good; !ESCALATION; ended failed 1; \
             !ESCALATION""",
+    ),
+    "whether anything was left is known when the session has ended": (
+        ONE, {"replan": True, "max_attempts": 1, "max_violations": 1}, f"""{BEGIN}
+        w VIOLATION reason=Edit -> heard VIOLATION; >GUIDANCE w; w failed; >KILL_ORCHESTRATOR w
+        wait 5 ->
+        w RUNNER_EXITED wrote=no + gone w -> closed w; +replan w""",
+    ),
+    "a way for what has failed is taken by what was given up": (
+        MEND, {"replan": True, "max_attempts": 1}, f"""{BEGIN}
+        w RUNNER_EXITED wrote=yes + gone w -> w failed; given up w; !ESCALATION; \
+            d dispatched 1; d gate_passed; m dispatched 1; runner m 1""",
     ),
     "a node that has left something is given up, not planned again": (
         ONE, {"replan": True, "max_attempts": 2}, f"""{BEGIN}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import re
@@ -37,7 +38,7 @@ RUN = [
 ]
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TOOLS = ("git", "tmux")  # what a session in a terminal needs beside Claude Code, which is in .venv
-EXAMPLE_SECONDS = 200  # the tutorial rehearses a whole run
+EXAMPLE_SECONDS = 300  # the tutorial rehearses a whole run, and a night
 # What of the caller's would change what an example prints, or where it writes.
 CALLERS = ("ATTRACTOR_", "BD_", "BEADS_", "CLAUDE", "GIT_", "PYTHON", "XDG_")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -338,6 +339,7 @@ def here(tmp_path: Path) -> Iterator[Path]:
 def test_every_example_of_a_page_runs_as_it_says(page: Path, here: Path) -> None:
     if page.name == "tutorial.md" and (missing := [each for each in TOOLS if not which(each)]):
         pytest.skip(f"a run is rehearsed there, and {missing[0]} is not installed")
+    faulthandler.cancel_dump_traceback_later()  # the deadline is the mark's, which is longer
     play(page, here, environment(here.parent) | {"CLAUDE_PROJECT_DIR": str(here)})
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import grimp
 import pytest
 
 PACKAGES = ("attractor", "guardian", "runner", "signals")
@@ -69,6 +70,16 @@ def test_a_forbidden_import_breaks_its_contract(
     assert status == 1
     broken = [line for line in said.splitlines() if line.endswith("BROKEN")]
     assert any(contract in line for line in broken), said
+
+
+def test_who_judges_cannot_reach_the_memory_which_agents_write() -> None:
+    graph = grimp.build_graph("guardian", "attractor", "signals", cache_dir=None)
+    memory = graph.find_descendants("attractor.memory")
+
+    def reaches(task: str) -> bool:
+        return any(graph.chain_exists(f"guardian.tasks.{task}", each) for each in memory)
+
+    assert [reaches(task) for task in ("validate", "review")] == [False, True]
 
 
 def modules_after(arguments: list[str], cwd: Path) -> set[str]:

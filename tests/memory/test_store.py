@@ -207,3 +207,15 @@ def test_what_a_person_writes_on_the_page_is_remembered(project: Any, clock: Any
 def test_opening_needs_no_page(tmp_path: Path, clock: Any) -> None:
     with opened(str(tmp_path), None, clock) as store:
         assert store.memories() == []
+
+
+@pytest.mark.parametrize("change", ["kind = 'x'", "state = 'x'", "attempt = 'x'", "importance = 'x'"])
+def test_a_store_with_values_that_are_none_of_ours_is_kept_aside_and_made_anew(
+    project: Any, change: str
+) -> None:
+    project.learn("Use Redis")
+    with sqlite3.connect(project.store) as connection:
+        connection.execute(f"UPDATE memories SET {change}")
+    connection.close()
+    assert [each.entry.text for each in project.memories()] == ["Use Redis"]
+    assert list(project.aside.glob("memory.*.db"))

@@ -164,3 +164,18 @@ def test_the_same_document_counts_once(tmp_path: Path) -> None:
 def test_a_goal_that_is_a_whole_document_belongs_into_a_file() -> None:
     with pytest.raises(InputError, match="more than"):
         goal.read("very " * goal.MOST_GOAL, (), {})
+
+
+def test_a_goal_that_is_not_utf_8_is_refused_whoever_says_it() -> None:
+    for said, ask in (("greet caf\udce9 people", _never), ("greet", lambda _: "caf\udce9")):
+        with pytest.raises(InputError, match="not UTF-8"):
+            goal.read(said, (), {}, ask)
+
+
+def test_a_name_of_any_bytes_is_told_so_that_it_can_be_written(tmp_path: Path) -> None:
+    for name, data in ((b"caf\xe9.md", b"x"), (b"tea\xe9.md", b"\0")):
+        Path(os.fsdecode(bytes(tmp_path) + b"/" + name)).write_bytes(data)
+    found = goal.read("Greet people", [str(tmp_path)], {})
+    told = [*(each.name for each in found.documents), *found.notes]
+    assert "".join(told).encode()
+    assert len(told) == 2
