@@ -53,15 +53,15 @@ def seconds(core: Core, task: Task) -> float:
     if not task.node:
         return _RUBRIC_SECONDS if task.kind == "rubric" else _BOOKS_SECONDS
     own = core.terms[task.node].limits
-    checks, asks = own.check_timeout, own.ask_timeout
+    checks, asks, reviews = own.check_timeout, own.ask_timeout, own.review_timeout
     known = {
         # Checks, and each scenario twice.
         "validate": checks + 2 * _SCENARIOS * asks + _SLACK_SECONDS,
         "merge": checks + _MERGE_SECONDS,
         "remember": _BOOKS_SECONDS,
-        "replan": _QUESTIONS * asks + _SLACK_SECONDS,
-        "retrospect": checks + _QUESTIONS * asks + _SLACK_SECONDS,
-        "review": _QUESTIONS * asks + _SLACK_SECONDS,
+        "replan": _QUESTIONS * reviews + _SLACK_SECONDS,
+        "retrospect": checks + _QUESTIONS * reviews + _SLACK_SECONDS,
+        "review": _QUESTIONS * reviews + _SLACK_SECONDS,
         "tool": _timeout(core, task.node) + _SLACK_SECONDS,
     }
     return known.get(task.kind, asks + _SLACK_SECONDS)
@@ -194,7 +194,7 @@ def _review(core: Core, task: Task) -> dict[str, Any]:
             for finding in each.get("findings") or ()
         ][-_BEFORE:],
         "memory": terms.memory,
-        "ask_timeout": terms.limits.ask_timeout,
+        "ask_timeout": terms.limits.review_timeout,
     }
 
 
@@ -209,14 +209,14 @@ def _retrospect(core: Core, task: Task) -> dict[str, Any]:
         "prd": core.request.prd,
         "timeout": terms.limits.check_timeout,
         "memory": terms.memory,
-        "ask_timeout": terms.limits.ask_timeout,
+        "ask_timeout": terms.limits.review_timeout,
     }
 
 
 def _replan(core: Core, task: Task) -> dict[str, Any]:
     terms, node, story = core.terms[task.node], core.node(task.node), core.story.node(task.node)
     others = {
-        str(each.id): each.attrs.get("files", "").split(",")
+        str(each.id): [name.strip() for name in each.attrs["files"].split(",") if name.strip()]
         for each in core.graph.nodes.values()
         if each.id != node.id and each.attrs.get("files")
     }
@@ -229,7 +229,7 @@ def _replan(core: Core, task: Task) -> dict[str, Any]:
         "files_of_others": others,
         "model": terms.plan_model,
         "memory": terms.memory,
-        "ask_timeout": terms.limits.ask_timeout,
+        "ask_timeout": terms.limits.review_timeout,
     }
 
 

@@ -121,6 +121,8 @@ def plan(
     """Have a plan made and publish it; InputError or ToolError where there is none to publish."""
     around = os.environ if environ is None else environ
     settings = config.resolve({}, {}, config.load(asked.project, around, asked.settings))
+    _hide(asked.project)
+    write.prepare(asked.project)  # before anybody is asked, which costs
     project = detect(asked.project, clock)
     known = _memory(asked, settings, clock)
     with contextlib.ExitStack() as stack:
@@ -205,7 +207,6 @@ class _Making:
         asked, names = self._asked, found.names
         folder = write.plan_folder(asked.project, names.plan)
         usage = sum((each.usage for each in self._answers), Usage()).as_json()
-        _hide(asked.project)
         try:
             files = {**found.files, **self._requests()}
             write.publish(folder, files, self._known(found, usage), self._clock)

@@ -9,6 +9,7 @@ killed process left is removed by the next one, an hour later. What was refused 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -74,6 +75,18 @@ def draft_of(folder: str) -> str:
     """Return the folder in which a plan is written before it has its name."""
     above, name = os.path.split(folder)
     return os.path.join(above, f".{name}.draft")
+
+
+def prepare(project: str) -> None:
+    """Make the folder of plans; an error says why no plan could be written there."""
+    above = plans_folder(project)
+    with storage_errors("write a plan", above):
+        try:
+            os.makedirs(above, mode=0o700, exist_ok=True)
+        except FileExistsError:
+            raise NotADirectoryError(errno.ENOTDIR, "no folder", above) from None
+        if not os.access(above, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "no permission", above)
 
 
 def publish(folder: str, files: Mapping[str, str], known: Mapping[str, Any], clock: Clock) -> None:

@@ -56,6 +56,7 @@ class Limits:
     receipt_within: float = _time(5.0, "the session's receipt for what was typed")
     check_timeout: float = _time(900.0, "the node's checks, together")
     ask_timeout: float = _time(120.0, "the answer of a model that is asked")
+    review_timeout: float = _time(900.0, "one review, look back, or planning again", 120.0)
     max_attempts: int = _count(3, "attempts of a node; 30 of a persistent run, if nothing is said")
     max_restarts: int = _count(2, "sessions that are started again in one attempt", least=0)
     max_no_progress: int = _count(3, "turns without progress, one after another")

@@ -148,3 +148,9 @@ def test_merging_again_changes_nothing_and_says_the_same(entries: list[Entry]) -
     told = {(each.kind, each.text) for each in once.added}
     assert {(each.kind, each.text) for each in again.added} >= told
     assert once.text.count("\n## ") == architect.empty().count("\n## ")
+
+
+@pytest.mark.parametrize("said", ["password = hunter2" + "hunter2", "API_KEY: 9f8e7d6c5b4a" + "39281706"])
+def test_a_password_is_seen_without_quotes_too(said: str) -> None:
+    assert merge.found_secrets(f"Staging has {said}")
+    assert not merge.found_secrets("the password: hashed with bcrypt, the key: value pairs sorted")

@@ -13,7 +13,7 @@ import pytest
 
 from attractor.agents.answer import Answer, ErrorClass
 from attractor.agents.usage import Usage
-from attractor.errors import InputError, ToolError
+from attractor.errors import InputError, StorageError, ToolError
 from attractor.pipeline.facts import gather
 from attractor.pipeline.lint import lint
 from attractor.pipeline.load import load
@@ -208,3 +208,14 @@ def test_a_damaged_plan_is_no_plan(known: dict[str, Any], tmp_path: Path) -> Non
     (tmp_path / "plan.json").write_text(json.dumps(known))
     with pytest.raises(InputError, match="no plan"):
         make.found_in(str(tmp_path), str(tmp_path))
+
+
+def test_nobody_is_asked_where_no_plan_could_be_written(plan: Any, project: str) -> None:
+    folder = Path(project, ".claude", "attractor")
+    folder.mkdir(parents=True)
+    (folder / "plans").write_text("mine")
+    prompts: list[str] = []
+    with pytest.raises(StorageError, match="not a folder"):
+        plan([GOOD], prompts)
+    assert prompts == []
+    assert (folder / "plans").read_text() == "mine"
