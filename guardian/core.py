@@ -23,6 +23,7 @@ from attractor.run.fold import RunEvent
 from attractor.run.node_story import Attempt
 from attractor.run.plan import Plan
 from attractor.run.records import Task
+from attractor.run.reviews import SCAN
 from attractor.run.roles import Role
 from attractor.run.states import RUNNING, NodeEvent, NodeState, advance
 from attractor.run.story import Story, StoryEvent
@@ -188,13 +189,14 @@ class Core:
     def task(self, kind: str, node: str, about: Mapping[str, Any]) -> dict[str, Any]:
         """Return what an entry says that begins a task."""
         current = self.story.node(node).attempt if node else None
+        asks = kind in MODEL_TASKS and about.get("reviewer") != SCAN
         return {
             "task": f"{kind}-{self.story.tasks_begun + 1}",
             "kind": kind,
             "node": node,
             "attempt": current.number if current else 0,
             "about": dict(about),
-            "reserved": tokens_for(self.characters(node)) if kind in MODEL_TASKS else 0,
+            "reserved": tokens_for(self.characters(node)) if asks else 0,
         }
 
     def characters(self, node: str) -> int:

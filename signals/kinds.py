@@ -1,13 +1,12 @@
 """Every signal there is: a closed union of 23 types, version 1.
 
-What `parse` returns is complete and of the right types; anything else is a ProtocolError that
-says which key is wrong. Our own signals carry `schema_version` and may have no key that is not
-listed here. A signal of the original harness carries neither `schema_version` nor `id`: it is read
-tolerantly (both spellings of a key, unknown keys ignored) and gets an id from its content.
+What `parse` returns is complete and of the right types; else a ProtocolError names the wrong key.
+Our own signals carry `schema_version` and have no key that is not listed here. One of the original
+harness has no `schema_version` and no `id`: both spellings of a key are read, unknown keys are
+ignored, and its id is made from its content.
 
-What a signal says is not checked against the world: a commit may not exist, and who wrote it is
-the business of `signals.sign`. The classes build their validators at first use, because a process
-meets few of the types; `signals.names` has what can be known without importing this module.
+What a signal says is not checked against the world; who wrote it is for `signals.sign`. Validators
+are built at first use. `signals.names` has what can be known without importing this module.
 """
 
 from __future__ import annotations
@@ -260,8 +259,7 @@ class RunnerExited(_Measured):
     prd_ref: str | None = None
     mode: str | None = None
     reason: str | None = None
-    wrote: bool | None = None
-    """Whether the attempt's worktree ever held anything new; None: that is not known."""
+    wrote: bool | None = None  # whether anything was left behind; None: not known
 
 
 @final

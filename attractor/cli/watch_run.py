@@ -16,6 +16,7 @@ from attractor.cli.screen import Screen, card_lines, screen, total
 from attractor.errors import AttractorError
 from attractor.pipeline.load import load
 from attractor.run import keeping
+from attractor.run.fold import RunEvent
 from attractor.run.following import Following
 from attractor.run.layout import RunLayout
 from attractor.run.live import live
@@ -135,6 +136,8 @@ class Watching:
         told: list[News] = []
         for entry in added.entries:
             self._story.apply(entry)
+            if entry.event == RunEvent.NODES_ADDED:
+                _, self._graph = load(self._layout.dot)  # which is written before the journal says so
             if entry.seq == self._known:
                 self._known = 0  # said once, also where the journal is read anew
                 self._screen.before(view(self._story, self._graph, {}, self._clock.wall_ns()))

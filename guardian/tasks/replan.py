@@ -19,6 +19,7 @@ from attractor.plan.question import fenced
 from attractor.rehearsal.turn import REPLANNER
 from attractor.run.layout import RunLayout
 from guardian import asking
+from guardian.reminding import remembered
 from signals.clock import Clock
 
 SECONDS: Final = 600.0
@@ -86,12 +87,12 @@ _AGAIN: Final = (
 
 def run(spec: Mapping[str, Any], clock: Clock) -> dict[str, Any]:
     """Return the parts that the node is now, or why there are none."""
-    del clock  # the deadline is the question's
     answers: list[Answer] = []
     faults: list[str] = []
+    memory = remembered(spec, str(spec.get("about") or ""), REPLANNER, clock).strip()
     while len(answers) < _ROUNDS:
         before = answers[-1].structured if answers else None
-        answers.append(_ask(spec, prompt(spec, before, faults)))
+        answers.append(_ask(spec, prompt(spec, before, faults, memory=memory)))
         if not answers[-1].ok:
             return {**asking.failure(answers[-1]), "usage": asking.usage_of(answers)}
         said = answers[-1].structured
@@ -102,10 +103,11 @@ def run(spec: Mapping[str, Any], clock: Clock) -> dict[str, Any]:
     return {"error": problem[:_MOST_REASON], "usage": asking.usage_of(answers)}
 
 
-def prompt(spec: Mapping[str, Any], before: object = None, faults: Sequence[str] = ()) -> str:
+def prompt(
+    spec: Mapping[str, Any], before: object = None, faults: Sequence[str] = (), *, memory: str = ""
+) -> str:
     """Return what is asked, within bounds; with what was wrong with the answer before."""
     request = spec["request"]
-    memory = str(spec.get("memory") or "").strip()[:_MOST_ABOUT]
     parts = [
         fenced("memory", memory) if memory else "",
         fenced("requirements", _text(str(spec.get("prd") or ""))),

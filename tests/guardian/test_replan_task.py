@@ -61,7 +61,7 @@ def spec(tmp_path: Path) -> Spec:
         "reasons": ["no progress", "the same error three times"],
         "files_of_others": {"other": ["store.py", "shared/dates.py", " "]},
         "model": "m",
-        "memory": "",
+        "memory": False,
         "ask_timeout": 7,
     }
 
@@ -100,12 +100,13 @@ def test_one_part_rewrites_the_node_and_more_split_it(spec: Spec, agent: Any, cl
 
 
 def test_the_planner_is_told_all_that_is_known_and_has_no_tools(
-    spec: Spec, agent: Any, clock: Any
+    spec: Spec, agent: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (parts,) = agent(_said(_part())) or [None]
     replan.run(spec, clock)
     heard = agent(_said(_part()))
-    replan.run({**spec, "memory": "We use dateutil."}, clock)
+    monkeypatch.setattr(replan, "remembered", lambda *_: "We use dateutil.")
+    replan.run({**spec, "memory": True}, clock)
     (parts,) = heard
     for text in (
         "We use dateutil.",
