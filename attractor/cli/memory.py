@@ -66,7 +66,7 @@ def search(text: str, *, limit: int, project: str, as_json: bool) -> None:
         from signals.clock import SystemClock
 
         clock = SystemClock()
-        with opened(root, load(root).page, clock) as store:
+        with opened(root, load(root).page, clock, tell=_tell) as store:
             found = recall.search(store, text, clock.wall_ns() / 1e9)[:limit]
     if as_json:
         rows = [_object(each.memory) | {"score": _score(each.score)} for each in found]
@@ -91,7 +91,7 @@ def list_memories(*, flagged: bool, also_gone: bool, project: str, as_json: bool
         from attractor.memory.page_file import load
         from signals.clock import SystemClock
 
-        with opened(root, load(root).page, SystemClock()) as store:
+        with opened(root, load(root).page, SystemClock(), tell=_tell) as store:
             every = store.memories()
     wanted = {"flagged"} if flagged else {"live"}
     shown = [each for each in every if also_gone or each.state.value in wanted]
@@ -114,7 +114,7 @@ def add(text: str, *, kind: str, project: str, as_json: bool) -> None:
     What seems to contradict an older decision or constraint is kept, but does not count until
     `attractor memory settle` says so. What looks like a secret is refused.
     """
-    from attractor.memory.entry import Entry, Kind
+    from attractor.memory.entry import MOST_CHARACTERS, Entry, Kind, clean
     from attractor.memory.learn import Lesson, learn
     from signals.clock import SystemClock, iso
 
@@ -130,6 +130,8 @@ def add(text: str, *, kind: str, project: str, as_json: bool) -> None:
     against = learned.flagged[0].against if learned.flagged else ""
     outcome = "flagged" if against else "added" if learned.added else "duplicate"
     kept = next(iter([*learned.added, *[each.entry for each in learned.flagged]]), entry)
+    if len(clean(text)) > MOST_CHARACTERS:
+        learned.notes.append(f"it is cut: an entry has at most {MOST_CHARACTERS} characters")
     found = _stored(root, kept)
     if as_json:
         told = None if found is None else _object(found)
@@ -215,7 +217,7 @@ def why(name: str, *, query: str, project: str, as_json: bool) -> None:
 
     check_stdout()
     root, clock = _root(project), SystemClock()
-    with opened(root, load(root).page, clock) as store:
+    with opened(root, load(root).page, clock, tell=_tell) as store:
         found = store.memory(_number(name))
         if found is None:
             fix = "`attractor memory list --all` names them"
@@ -252,6 +254,10 @@ def _with_memory(project: str) -> str | None:
     root = _root(project)
     there = (places.page(root), places.store(root))
     return root if any(map(os.path.lexists, there)) else None
+
+
+def _tell(text: str) -> None:
+    note(printable(text))
 
 
 def _number(name: str) -> int:

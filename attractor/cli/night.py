@@ -8,8 +8,11 @@ plan is made again; killed later, or with the whole machine, `attractor resume` 
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shlex
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -19,7 +22,6 @@ from attractor.cli.output import check_stdout, dump, json_lines_option, note, pr
 from attractor.errors import InputError
 
 if TYPE_CHECKING:
-    from attractor.cli.run_request import Prepared
     from attractor.plan.make import Planned
     from attractor.run.request import Request
 
@@ -75,10 +77,13 @@ def night(
     check_stdout()
     given: dict[str, Any] = {key: options.pop(key) for key in _PLAN}
     given |= {"goal": goal, "settings": options["settings"], "rehearse": rehearse}
+    if options["faults"] and not rehearse:
+        raise InputError("faults are for rehearsals", where="--fault", fix="add --rehearse")
     made = rehearse and not project
-    where = _rehearsed_in() if made else make.project_of(project or os.curdir)
     talk = planning.Talk(as_json=as_json, yes=yes)
-    planned = planning.planned(where, given, talk, replan=False)
+    place = _rehearsed_in if made else make.project_of(project or os.curdir)
+    planned = planning.planned(place, given, talk, replan=False)
+    where = planned.project
     planning.approved(planned, where, talk, keep=True)
     asked = {**options, "pipeline": planned.dot, "project": where, "persistent": True}
     if rehearse:
@@ -105,12 +110,16 @@ def _rehearsed_in() -> str:
 def _carry_out(planned: Planned, asked: dict[str, Any], *, detach: bool, as_json: bool) -> None:
     from attractor.cli.run_request import Asked, prepare
     from attractor.cli.watch_run import commands, follow
-    from attractor.run import keeping
+    from attractor.run import keeping, preflight
     from signals.clock import SystemClock
 
     clock = SystemClock()
-    prepared = prepare(Asked(**asked), os.environ, clock, os.urandom)
-    _refuse(prepared, planned)
+    with _plan_kept(planned):
+        prepared = prepare(Asked(**asked), os.environ, clock, os.urandom)
+        preflight.refuse(prepared.findings)
+    for each in prepared.findings:
+        note(printable(f"note: {each.where}: {each.problem}"))
+        note(printable(f"  {each.fix}"))
     request = prepared.begin(clock)
     started = keeping.ensure_keeper(request.layout, os.environ)
     begun = {"event": "begun", "run": request.run_id, "root": request.run_root}
@@ -125,18 +134,16 @@ def _carry_out(planned: Planned, asked: dict[str, Any], *, detach: bool, as_json
         sys.exit(status)
 
 
-def _refuse(prepared: Prepared, planned: Planned) -> None:
-    """Say what forbids the work; the plan stays, and is not made again."""
-    from attractor.run import preflight
-
+@contextlib.contextmanager
+def _plan_kept(planned: Planned) -> Iterator[None]:
+    """Where something forbids the work, say that the plan stays, and need not be made again."""
     try:
-        preflight.refuse(prepared.findings)
+        yield
     except InputError as error:
-        error.fix = f"{error.fix}; the plan is kept: attractor run --persistent {planned.dot}"
+        words = ["attractor", "run", planned.dot, "--persistent", "--project", planned.project]
+        run = shlex.join([*words, *(["--rehearse"] if planned.rehearsed else [])])
+        error.fix = "; ".join(filter(None, (error.fix, f"the plan is kept: {run}")))
         raise
-    for each in prepared.findings:
-        note(printable(f"note: {each.where}: {each.problem}"))
-        note(printable(f"  {each.fix}"))
 
 
 def _report(request: Request, *, as_json: bool) -> None:

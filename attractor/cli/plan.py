@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
@@ -102,8 +102,13 @@ def approved(found: Planned, project: str, talk: Talk, *, keep: bool) -> Approva
     return Approval(drawn, [no_picture, *notes] if no_picture else notes)
 
 
-def planned(project: str, options: dict[str, Any], talk: Talk, *, replan: bool) -> Planned:
-    """Have a plan made of what the options say: goal, context, scope, name, settings, rehearse."""
+def planned(
+    where: str | Callable[[], str], options: dict[str, Any], talk: Talk, *, replan: bool
+) -> Planned:
+    """Have a plan made of what the options say: goal, context, scope, name, settings, rehearse.
+
+    A project that is made for it is made when the goal is known.
+    """
     from attractor.plan import again, goal, make
     from attractor.plan.model import Scope
     from attractor.tripwire import check_start
@@ -111,6 +116,7 @@ def planned(project: str, options: dict[str, Any], talk: Talk, *, replan: bool) 
 
     check_start()
     wanted = goal.read(options["goal"], options["context"], os.environ, talk.asks)
+    project = where if isinstance(where, str) else where()
     if not replan:
         talk.again(again.earlier(project))
     talk.of_goal(wanted)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from dataclasses import dataclass
 from typing import Any, Final, final
 
@@ -20,6 +21,7 @@ from attractor.run.fold import RunEvent
 from attractor.run.following import Following
 from attractor.run.layout import RunLayout
 from attractor.run.live import live
+from attractor.run.locate import run_called
 from attractor.run.progress import WAITING, Live, News, View, news, view
 from attractor.run.story import Story
 from attractor.run.tail import Tail
@@ -76,11 +78,19 @@ def follow(
 
 def commands(run_id: str, layout: RunLayout) -> str:
     """Return how a person gets back to a run, and ends it."""
+    name = _called(run_id, layout)
     return (
-        f"  watch it:  attractor resume {run_id}\n"
-        f"  stop it:   attractor stop {run_id}\n"
+        f"  watch it:  attractor resume {name}\n"
+        f"  stop it:   attractor stop {name}\n"
         f"  its files: {layout.root}"
     )
+
+
+def _called(run_id: str, layout: RunLayout) -> str:
+    """Return what a run is called from here: its name, or its folder where that is not enough."""
+    found = run_called(run_id, os.getcwd())
+    known = found is not None and os.path.samefile(found.root, layout.root)
+    return run_id if known else shlex.quote(layout.root)
 
 
 @final
@@ -137,7 +147,9 @@ class Watching:
         for entry in added.entries:
             self._story.apply(entry)
             if entry.event == RunEvent.NODES_ADDED:
-                _, self._graph = load(self._layout.dot)  # which is written before the journal says so
+                _, self._graph = load(
+                    self._layout.dot
+                )  # which is written before the journal says so
             if entry.seq == self._known:
                 self._known = 0  # said once, also where the journal is read anew
                 self._screen.before(view(self._story, self._graph, {}, self._clock.wall_ns()))
@@ -180,7 +192,8 @@ class Watching:
     def _gone(self) -> KeeperGoneError:
         problem = "the run's processes have ended, and the run has not"
         said = keeping.log_tail(self._layout)
-        again = f"go on with: attractor resume {os.path.basename(self._layout.root)}"
+        name = _called(os.path.basename(self._layout.root), self._layout)
+        again = f"go on with: attractor resume {name}"
         fix = f"{again}; the last words were:\n  {said}" if said else again
         return KeeperGoneError(problem, where=self._layout.root, fix=fix)
 
@@ -214,4 +227,5 @@ def _say_end(seen: Seen, layout: RunLayout, *, as_json: bool) -> None:
             for line in card_lines(card):
                 say(printable(line), more=True)
     report = layout.success if os.path.exists(layout.success) else layout.final
-    say(printable(report if now.ended else f"watch it: attractor resume {now.run_id}"))
+    name = _called(now.run_id, layout)
+    say(printable(report if now.ended else f"watch it: attractor resume {name}"))

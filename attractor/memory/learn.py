@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import final
 
-from attractor.errors import InputError, ToolError
+from attractor.errors import DamageError, InputError, ToolError
 from attractor.memory import architect, merge, page_file, places, words
 from attractor.memory.architect import NAME, Page
 from attractor.memory.entry import MOST_HANDED_IN, Entry
@@ -63,6 +63,8 @@ class _Open:
     found: Found
     store: Store | None
     notes: list[str]
+    lost: list[str]
+    """What is told of a store that was damaged, and made anew just now."""
 
     @property
     def page(self) -> Page:
@@ -94,7 +96,7 @@ def settle(project: str, number: int, *, take: bool, clock: Clock) -> tuple[Memo
     What was forgotten can be taken again.
     """
     with _memory(project, clock) as memory:
-        store = _needed(memory.store, project)
+        store = _needed(memory, project)
         chosen = _one(store, number, project)
         if chosen.state is not State.FLAGGED and not (take and chosen.state is State.FORGOTTEN):
             fix = "attractor memory list --flagged"
@@ -116,7 +118,7 @@ def settle(project: str, number: int, *, take: bool, clock: Clock) -> tuple[Memo
 def forget(project: str, number: int, clock: Clock) -> tuple[Memory, bool]:
     """Let a memory count for nothing any more; also whether its line is still on the page."""
     with _memory(project, clock) as memory:
-        store = _needed(memory.store, project)
+        store = _needed(memory, project)
         chosen = _one(store, number, project)
         with store.change():
             store.put(number, State.FORGOTTEN)
@@ -133,15 +135,18 @@ def key_of_text(text: str) -> str:
 @contextmanager
 def _memory(project: str, clock: Clock) -> Iterator[_Open]:
     with page_file.locked(project, clock), ExitStack() as stack:
-        found, notes = page_file.load(project), list[str]()
+        found, notes, lost = page_file.load(project), list[str](), list[str]()
         store: Store | None = None
         if found.problem:
             notes.append(_told(project, found.problem, clock))
         try:
-            store = stack.enter_context(opened(project, found.page, clock, held=True))
+            store = stack.enter_context(
+                opened(project, found.page, clock, held=True, tell=lost.append)
+            )
         except ToolError as error:
             notes.append(f"{error.problem}: {NAME} alone is used")
-        yield _Open(found, store, notes)
+        notes += lost
+        yield _Open(found, store, notes, lost)
 
 
 def _told(project: str, problem: str, clock: Clock) -> str:
@@ -212,7 +217,12 @@ def _keep(store: Store, lesson: Lesson, merged: Merged) -> None:
             store.helped(*lesson.by)
 
 
-def _needed(store: Store | None, project: str) -> Store:
+def _needed(memory: _Open, project: str) -> Store:
+    """Return the store in which a person's ID is looked up; one made anew has other IDs."""
+    store = memory.store
+    if memory.lost:
+        fix = "look up the ID, which may be another now: attractor memory list --all"
+        raise DamageError(memory.lost[0], where=places.store(project), fix=fix)
     if store is None:
         fix = "use a Python whose SQLite has FTS5"
         raise ToolError(

@@ -8,19 +8,31 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from attractor.memory import page_file, places
-from attractor.memory.architect import Page
+from attractor.memory.architect import NAME, Page
 from attractor.memory.entry import Entry, Kind
 from attractor.memory.store import State, Store, StoreDamageError, key_of
 from signals.atomic import storage_errors
 from signals.clock import Clock, iso, stamp
 
+Tell = Callable[[str], object]
+
 
 @contextlib.contextmanager
-def opened(project: str, page: Page | None, clock: Clock, *, held: bool = False) -> Iterator[Store]:
-    """Open the project's store; `held`: the caller holds the lock of the page."""
+def opened(
+    project: str,
+    page: Page | None,
+    clock: Clock,
+    *,
+    held: bool = False,
+    tell: Tell = lambda _: None,
+) -> Iterator[Store]:
+    """Open the project's store; `held`: the caller holds the lock of the page.
+
+    `tell` is told when the store was damaged, and what is lost.
+    """
     path = places.store(project)
     if not os.path.lexists(path):
         page_file.hide(project)
@@ -28,7 +40,7 @@ def opened(project: str, page: Page | None, clock: Clock, *, held: bool = False)
         store = Store.open(path)
     except StoreDamageError:
         with contextlib.nullcontext() if held else page_file.locked(project, clock):
-            store = _anew(project, clock)
+            store = _anew(project, clock, tell)
     try:
         if page is not None:
             _take_over(store, page, clock)
@@ -37,7 +49,7 @@ def opened(project: str, page: Page | None, clock: Clock, *, held: bool = False)
         store.close()
 
 
-def _anew(project: str, clock: Clock) -> Store:
+def _anew(project: str, clock: Clock, tell: Tell) -> Store:
     path, folder = places.store(project), places.aside(project)
     with contextlib.suppress(StoreDamageError):  # another has done it meanwhile
         return Store.open(path)
@@ -47,6 +59,10 @@ def _anew(project: str, clock: Clock) -> Store:
         for end in ("-wal", "-shm", ""):  # the file itself last: until then it is damaged
             with contextlib.suppress(FileNotFoundError):
                 os.replace(path + end, kept + end)
+    tell(
+        f"the store of memories was damaged: it is kept in {kept}, and a new one is made of "
+        f"{NAME}; what was forgotten counts again, and what was flagged, shown and useful is lost"
+    )
     return Store.open(path)
 
 

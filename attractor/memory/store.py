@@ -71,7 +71,7 @@ class State(StrEnum):
 _STRANGE: Final = f"""
 SELECT 1 FROM memories WHERE kind NOT IN {(*map(str, Kind),)} OR state NOT IN {(*map(str, State),)}
     OR typeof(attempt) != 'integer' OR typeof(importance) != 'real' LIMIT 1
-"""
+"""  # noqa: S608  # names that stand in this code
 
 
 @final

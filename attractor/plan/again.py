@@ -32,7 +32,11 @@ def earlier(project: str) -> list[Earlier]:
 def _run(layout: RunLayout, project: str) -> Earlier | None:
     said = read_object(layout.request)
     folder = str(said.get("plan") or "") or os.path.dirname(str(said.get("pipeline") or ""))
-    if os.path.realpath(os.path.dirname(folder)) != os.path.realpath(plans_folder(project)):
+    try:
+        above = os.path.realpath(os.path.dirname(folder))
+    except ValueError:  # no path has such characters
+        return None
+    if above != os.path.realpath(plans_folder(project)):
         return None
     name = str(said.get("run_id") or os.path.basename(layout.root))
     result = read_object(layout.final).get("result")

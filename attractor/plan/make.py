@@ -90,7 +90,7 @@ def found_in(folder: str, project: str) -> Planned:
     """Return the plan in this folder; InputError where there is none."""
     known = write.load(folder)
     try:
-        names = Names(**known["names"])
+        names = _names(known["names"])
         return Planned(
             project=project,
             folder=folder,
@@ -110,6 +110,14 @@ def found_in(folder: str, project: str) -> Planned:
         raise InputError("this is no plan that was made here", where=folder, fix=fix) from None
 
 
+def _names(said: Mapping[str, Any]) -> Names:
+    """Return the names of a plan; ValueError where one leads out of its folder."""
+    names = Names(**said)
+    if any(os.path.basename(each) != each for each in (names.plan, names.prd, names.promise)):
+        raise ValueError(names)
+    return names
+
+
 def plan(
     asked: Asked,
     clock: Clock,
@@ -121,8 +129,7 @@ def plan(
     """Have a plan made and publish it; InputError or ToolError where there is none to publish."""
     around = os.environ if environ is None else environ
     settings = config.resolve({}, {}, config.load(asked.project, around, asked.settings))
-    _hide(asked.project)
-    write.prepare(asked.project)  # before anybody is asked, which costs
+    write.check_place(asked.project)  # before anybody is asked, which costs
     project = detect(asked.project, clock)
     known = _memory(asked, settings, clock)
     with contextlib.ExitStack() as stack:
@@ -179,6 +186,7 @@ class _Making:
             if not found.faults:
                 return found
             refused = found
+            _hide(self._asked.project)
             said = as_text(answer.structured)
             folders.append(write.put_aside(self._asked.project, said, found.files, found.faults))
             self._tell(f"refused: {len(found.faults)} faults, see {folders[-1]}")
@@ -207,6 +215,7 @@ class _Making:
         asked, names = self._asked, found.names
         folder = write.plan_folder(asked.project, names.plan)
         usage = sum((each.usage for each in self._answers), Usage()).as_json()
+        _hide(asked.project)
         try:
             files = {**found.files, **self._requests()}
             write.publish(folder, files, self._known(found, usage), self._clock)

@@ -77,16 +77,17 @@ def draft_of(folder: str) -> str:
     return os.path.join(above, f".{name}.draft")
 
 
-def prepare(project: str) -> None:
-    """Make the folder of plans; an error says why no plan could be written there."""
-    above = plans_folder(project)
-    with storage_errors("write a plan", above):
-        try:
-            os.makedirs(above, mode=0o700, exist_ok=True)
-        except FileExistsError:
-            raise NotADirectoryError(errno.ENOTDIR, "no folder", above) from None
-        if not os.access(above, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, "no permission", above)
+def check_place(project: str) -> None:
+    """Raise StorageError where no plan could be written; nothing is made for it."""
+    for folder in (plans_folder(project), rejected_folder(project)):
+        place = folder
+        while not os.path.lexists(place):
+            place = os.path.dirname(place)
+        with storage_errors("write a plan", place):
+            if not os.path.isdir(place):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            if not os.access(place, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def publish(folder: str, files: Mapping[str, str], known: Mapping[str, Any], clock: Clock) -> None:

@@ -177,3 +177,32 @@ def test_what_says_nothing_is_not_called_a_secret(cli: Cli) -> None:
     said = cli("memory", "add", " ", "--json").json()
     assert "says nothing" in said["message"]
     assert "secret" not in said["fix"]
+
+
+@pytest.mark.parametrize("words", [("list",), ("search", "redis"), ("add", "Use tabs")])
+def test_a_damaged_store_is_told_with_what_is_lost(
+    cli: Cli, project: Path, words: tuple[str, ...]
+) -> None:
+    cli("memory", "add", "Use Redis")
+    (project / ".claude/attractor/memory.db").write_bytes(b"nonsense" * 1000)
+    said = cli("memory", *words)
+    assert said.status == 0
+    assert "the store of memories was damaged: it is kept in" in said.err
+    assert "what was forgotten counts again" in said.err
+
+
+@pytest.mark.parametrize("words", [("forget", "m2"), ("settle", "m2", "take")])
+def test_an_id_of_a_store_that_was_damaged_means_nothing_any_more(
+    cli: Cli, project: Path, words: tuple[str, ...]
+) -> None:
+    for text in ("Use Redis", "Never use Redis", "Use tabs"):
+        cli("memory", "add", text)
+    (project / ".claude/attractor/memory.db").write_bytes(b"nonsense" * 1000)
+    said = cli("memory", *words, "--json")
+    assert (said.status, said.json()["code"]) == (1, "damage")
+    assert ids(cli("memory", "list", "--json")) == ["m1", "m2"]
+
+
+def test_it_is_told_that_a_long_text_is_cut(cli: Cli) -> None:
+    assert "at most 500 characters" in cli("memory", "add", "Use Redis " * 60).err
+    assert cli("memory", "add", "Use tabs").err == ""

@@ -19,7 +19,8 @@ from attractor.plan import make
 from attractor.plan import planner as asking_of
 from attractor.plan.model import Project
 from attractor.rehearsal.made_plan import plan_for
-from attractor.run import keeping, recount, request
+from attractor.run import keeping, request
+from attractor.run.layout import RunLayout
 
 GOAL = "A command that greets people by name"
 
@@ -161,7 +162,8 @@ def test_what_a_run_cannot_begin_with_is_said_and_the_plan_is_kept(
     assert said.status == 1
     found = json.loads(said.out.splitlines()[-1])
     dot = project / ".claude" / "attractor" / "plans" / "command-greets" / "command-greets.dot"
-    assert f"attractor run --persistent {dot}" in found["fix"]
+    again = f"attractor run {dot} --persistent --project {project} --rehearse"
+    assert found["fix"].endswith(f"; the plan is kept: {again}")
     assert dot.is_file()
     assert (keepers, _runs(project), len(planner)) == ([], [], 1)
 
@@ -175,7 +177,7 @@ def test_a_fault_that_there_is_not_is_said_and_the_plan_is_kept(
     assert said.status == 1
     found = json.loads(said.out.splitlines()[-1])
     assert fault in found["message"]
-    assert "the plan is kept: attractor run --persistent " in found["fix"]
+    assert "; the plan is kept: attractor run " in found["fix"]
     assert (keepers, _plans(project), _runs(project)) == ([], ["command-greets"], [])
     assert len(planner) == 1
 
@@ -184,7 +186,7 @@ def test_a_fault_without_a_rehearsal_is_refused_before_anybody_is_asked(
     cli: Any, project: Path, planner: list[str], keepers: list[str]
 ) -> None:
     said = cli("night", "--goal", GOAL, "--yes", "--fault", "futile@impl_name", "--json")
-    assert said.status == 2
+    assert said.status == 1
     assert "--rehearse" in said.json()["fix"]
     assert (planner, keepers, _plans(project)) == ([], [], [])
 
@@ -197,10 +199,28 @@ def test_detached_it_begins_a_persistent_run_of_the_plan_and_returns(
     assert said.status == 0, said.err
     (begun,) = [json.loads(line) for line in said.out.splitlines()]
     assert (begun["event"], [begun["root"]]) == ("begun", keepers)
-    asked = request.load(os.path.join(begun["root"], "request.json"))
+    asked = request.load(RunLayout(begun["root"]).request)
     assert (asked.persistent, asked.retrospectives, asked.goal) == (True, 2, GOAL)
     assert asked.plan == str(project / ".claude" / "attractor" / "plans" / "command-greets")
     assert len(planner) == 1
+
+
+def test_from_elsewhere_the_run_is_named_so_that_it_is_found(
+    cli: Any,
+    project: Path,
+    tmp_path: Path,
+    planner: list[str],
+    keepers: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = ("night", "--goal", GOAL, "--rehearse", "--project", project, "--yes", "--detach")
+    monkeypatch.chdir(tmp_path)
+    said = cli(*words)
+    assert f"watch it:  attractor resume {keepers[0]}\n" in said.out
+    monkeypatch.chdir(project)
+    again = cli(*words)
+    assert f"watch it:  attractor resume {os.path.basename(keepers[1])}\n" in again.out
+    assert len(planner) == 2
 
 
 def test_where_only_a_rehearsal_is_asked_for_the_project_is_made(
@@ -229,5 +249,5 @@ def test_watched_it_reports_in_the_morning_and_exits_as_the_run_ended(
     words = ("--rehearse", "--project", project, "--yes")
     said = cli("night", "--goal", GOAL, *words)
     assert said.status == 5
-    assert recount and "What happened" in said.out
+    assert "Where the evidence lies" in said.out
     assert (len(planner), len(keepers)) == (1, 1)

@@ -223,4 +223,4 @@ def test_a_keeper_that_is_gone_for_good_is_said_with_the_last_words(ground: Any)
     assert done.status == 1
     assert "the run's processes have ended, and the run has not" in done.err
     assert "there is no key" in done.err
-    assert f"attractor resume {ground.names()[0]}" in done.err
+    assert f"attractor resume {layout.root}" in done.err

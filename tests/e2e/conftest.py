@@ -270,9 +270,9 @@ class Rehearsed:
         at = len(self._screens) - 1 if number is None else number
         return self.folder / f"screen-{at}.jsonl"
 
-    def status(self) -> int:
+    def status(self, seconds: float = RUN_SECONDS) -> int:
         """Wait until the screen that was started last has ended, and return its exit status."""
-        return self._screens[-1].wait(RUN_SECONDS)
+        return self._screens[-1].wait(seconds)
 
     def said(self) -> str:
         """Return what the screens said, and the log of the run."""

@@ -209,7 +209,9 @@ def test_opening_needs_no_page(tmp_path: Path, clock: Any) -> None:
         assert store.memories() == []
 
 
-@pytest.mark.parametrize("change", ["kind = 'x'", "state = 'x'", "attempt = 'x'", "importance = 'x'"])
+@pytest.mark.parametrize(
+    "change", ["kind = 'x'", "state = 'x'", "attempt = 'x'", "importance = 'x'"]
+)
 def test_a_store_with_values_that_are_none_of_ours_is_kept_aside_and_made_anew(
     project: Any, change: str
 ) -> None:

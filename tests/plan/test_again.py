@@ -32,5 +32,11 @@ def test_only_runs_of_this_projects_plans_count(tmp_path: Path) -> None:
     ]
 
 
+def test_a_request_with_a_path_that_none_can_be_is_of_no_plan(tmp_path: Path) -> None:
+    _run(tmp_path, "greet-1", "\0/greet/greet.dot")
+    _run(tmp_path, "greet-2", "\ud800/greet/greet.dot")
+    assert earlier(str(tmp_path)) == []
+
+
 def test_a_project_without_runs_has_none(tmp_path: Path) -> None:
     assert earlier(str(tmp_path)) == []

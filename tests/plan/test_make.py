@@ -129,6 +129,14 @@ def test_three_bad_answers_are_no_plan(plan: Any, project: str) -> None:
     assert not os.path.exists(write.plans_folder(project))
 
 
+def test_what_was_refused_is_kept_out_of_git(plan: Any, project: str) -> None:
+    with pytest.raises(InputError):
+        plan([BAD] * 3)
+    argv = ["git", "-C", project, "status", "--porcelain", "-uall"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout == ""
+
+
 def test_a_rate_limit_says_until_when(plan: Any) -> None:
     limited = Answer(error_class=ErrorClass.RATE_LIMIT, error="429", retry_at=1_772_000_000.0)
     with pytest.raises(ToolError, match="until 2026-02-25T06:13:20Z") as refused:
@@ -210,12 +218,22 @@ def test_a_damaged_plan_is_no_plan(known: dict[str, Any], tmp_path: Path) -> Non
         make.found_in(str(tmp_path), str(tmp_path))
 
 
-def test_nobody_is_asked_where_no_plan_could_be_written(plan: Any, project: str) -> None:
+def test_a_plan_whose_names_lead_out_of_its_folder_is_no_plan(plan: Any) -> None:
+    folder = plan([GOOD])[0].folder
+    path = Path(folder, "plan.json")
+    known = json.loads(path.read_text())
+    path.write_text(json.dumps(known | {"names": known["names"] | {"plan": "../../evil"}}))
+    with pytest.raises(InputError, match="no plan"):
+        make.found_in(folder, folder)
+
+
+@pytest.mark.parametrize("name", ["plans", "plan.rejected"])
+def test_nobody_is_asked_where_no_plan_could_be_written(plan: Any, project: str, name: str) -> None:
     folder = Path(project, ".claude", "attractor")
     folder.mkdir(parents=True)
-    (folder / "plans").write_text("mine")
+    (folder / name).write_text("mine")
     prompts: list[str] = []
     with pytest.raises(StorageError, match="not a folder"):
         plan([GOOD], prompts)
     assert prompts == []
-    assert (folder / "plans").read_text() == "mine"
+    assert (folder / name).read_text() == "mine"
