@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, final
@@ -22,6 +21,7 @@ from attractor.agents.question import Question
 from attractor.agents.schema import Schema
 from attractor.agents.usage import Usage
 from attractor.errors import InputError
+from attractor.scratch import scratch
 from attractor.spawn import Ended, run_leashed
 from signals.clock import Clock
 
@@ -83,7 +83,7 @@ def ask_program(question: Question, clock: Clock, program: Program) -> Answer:
     path = find_program(program, question.program, env)
     prompt = one_object.request(question.prompt, question.schema, question.system)
     deadline = clock.monotonic() + question.timeout_seconds
-    with tempfile.TemporaryDirectory(prefix="attractor-ask-", ignore_cleanup_errors=True) as folder:
+    with scratch("ask", clock) as folder:
         prepared = Prepared(question, prompt, path, env, folder)
         answer = _asked(prepared, program, schema, clock, deadline)
         if answer.error_class is not ErrorClass.SCHEMA or not answer.text:

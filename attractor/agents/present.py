@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -87,9 +88,10 @@ def _present(name: str, environ: Mapping[str, str]) -> Present:
         return Present(name, "", "", "", f"{program} is not installed", fix)
     login = login_of(program, environ)
     try:
-        said = run_tool(
-            [path, "--version"], timeout_seconds=SECONDS, cwd="/", env=own_environment(environ)
-        )
+        # Some write into their home at every start.
+        with tempfile.TemporaryDirectory(prefix="attractor-version-") as home:
+            env = {**own_environment(environ), "HOME": home}
+            said = run_tool([path, "--version"], timeout_seconds=SECONDS, cwd="/", env=env)
     except AttractorError as error:
         return Present(name, path, "", login, error.problem, error.fix)
     version = _VERSION.search(said.decode("utf-8", "replace"))

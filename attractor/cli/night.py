@@ -80,7 +80,7 @@ def night(
     if options["faults"] and not rehearse:
         raise InputError("faults are for rehearsals", where="--fault", fix="add --rehearse")
     made = rehearse and not project
-    talk = planning.Talk(as_json=as_json, yes=yes)
+    talk = planning.Talk(as_json=as_json, yes=yes, again="--yes", run_with=["--persistent"])
     place = _rehearsed_in if made else make.project_of(project or os.curdir)
     planned = planning.planned(place, given, talk, replan=False)
     where = planned.project

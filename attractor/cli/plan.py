@@ -134,9 +134,18 @@ def planned(
 class Talk:
     """What is said to a person, or a script, and asked of a person."""
 
-    def __init__(self, *, as_json: bool, yes: bool) -> None:
+    def __init__(
+        self,
+        *,
+        as_json: bool,
+        yes: bool,
+        again: str = "--replan",
+        run_with: Sequence[str] = (),
+    ) -> None:
         self._as_json = as_json
         self._yes = yes
+        self._again = again
+        self._run_with = run_with
         self._is_there = not as_json and sys.stdin is not None and sys.stdin.isatty()
 
     @property
@@ -165,7 +174,7 @@ class Talk:
             return
         if self._is_there:
             raise InputError("not planned again", fix=_way_on(last))
-        raise UsageError(problem, fix=f"{_way_on(last)}; to plan again, add --replan")
+        raise UsageError(problem, fix=f"{_way_on(last)}; to plan again, add {self._again}")
 
     def show(self, planned: Planned, drawn: str, no_picture: str) -> None:
         """Show the plan."""
@@ -180,7 +189,8 @@ class Talk:
             return
         if self._is_there and _confirm("Is this the plan?"):
             return
-        run = f"it is kept; to run it: attractor run {shlex.quote(planned.dot)}"
+        words = ["attractor", "run", *self._run_with, planned.dot]
+        run = f"it is kept; to run it: {shlex.join(words)}"
         said = {"folder": planned.folder, "pipeline": planned.dot}
         if self._is_there:
             raise InputError("the plan is not approved", where=planned.folder, fix=run, **said)

@@ -59,7 +59,8 @@ def brief(  # noqa: PLR0913  # who asks, for what, and for which attempt; all bu
     judging = role in JUDGING
     structure = "" if page is None or judging else _structure(page.structure, query, room)
     found = _recalled(project, page, query, clock)
-    every = [each for each in found if each[1].kind.binding or not judging]
+    # Who looks at agents' work is told what people and plans have laid down, and nothing by agents.
+    every = [each for each in found if not judging or (each[1].kind.binding and not each[1].node)]
     told = [*_fitting(every, room - len(structure))]
     if not told and not structure:
         return ""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, final
@@ -30,6 +29,7 @@ from attractor.plan.planner import Ask, Desk, planner
 from attractor.run import config
 from attractor.run.config import Settings
 from attractor.run.hide import hide_ours
+from attractor.scratch import scratch
 from signals.clock import Clock, iso
 
 ROUNDS: Final = 3
@@ -133,9 +133,7 @@ def plan(
     project = detect(asked.project, clock)
     known = _memory(asked, settings, clock)
     with contextlib.ExitStack() as stack:
-        log = os.path.join(
-            stack.enter_context(tempfile.TemporaryDirectory(prefix="attractor-asked-")), REQUESTS
-        )
+        log = os.path.join(stack.enter_context(scratch("asked", clock)), REQUESTS)
         desk = Desk(
             project=asked.project,
             goal=asked.goal,

@@ -21,6 +21,7 @@ from attractor.agents.question import READ_ONLY, Question
 from attractor.plan import question
 from attractor.plan.goal import Goal
 from attractor.run.config import Settings
+from attractor.scratch import scratch
 from signals.clock import Clock, stamp
 
 SECONDS: Final = 1800.0
@@ -51,8 +52,7 @@ def planner(
     """Return what asks the agent; in a rehearsal a scripted model answers it."""
     plan_id = f"plan-{stamp(clock.wall_ns())}"
     with contextlib.ExitStack() as stack:
-        made = stack.enter_context(tempfile.TemporaryDirectory(prefix="attractor-plan-"))
-        private = os.path.realpath(made)
+        private = stack.enter_context(scratch("plan", clock))
         base_url = stack.enter_context(_model(desk)) if desk.rehearsed else ""
 
         def ask(prompt: str, number: int) -> Answer:

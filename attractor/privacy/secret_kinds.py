@@ -38,6 +38,7 @@ _OURS: Final = {
     "a Google API key": re.compile(r"\bAIza[\w-]{35}(?![\w-])"),
     "a GitHub token": re.compile(r"\b(?:github_pat_\w{60,}|gh[opsur]_[A-Za-z0-9]{36})"),
     "a Hugging Face token": re.compile(r"\bhf_[A-Za-z0-9]{34}\b"),
+    "a JSON Web Token": re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"),
     "a Databricks token": re.compile(r"\bdapi[0-9a-f]{32}\b"),
 }
 _PLAIN_WORDS: Final = re.compile(

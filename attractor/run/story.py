@@ -356,8 +356,8 @@ class Story:
             node.forgiven = len(node.attempts)
             node.feedback = ""
         else:
-            new = list(data["change"]["nodes"])
-            self._looked_back({"round": data["round"], "outcome": "added", "nodes": new}, when)
+            names = list(data["change"]["nodes"])
+            self._looked_back({"round": data["round"], "outcome": "added", "nodes": names}, when)
 
     def _paused(self, data: Mapping[str, Any], when: str) -> None:
         self.pauses.append(Pause(when, str(data["until"]), str(data.get("why", ""))))

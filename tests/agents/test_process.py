@@ -104,9 +104,9 @@ def test_a_child_of_the_program_that_holds_its_output_does_not_hold_us(
 
 
 def test_an_agent_that_nobody_has_is_not_installed(asked: Question, asking: Run) -> None:
-    answer = asking(replace(asked, agent="gemini")).end()
+    answer = asking(replace(asked, agent="aider")).end()
     assert answer.error_class is ErrorClass.NOT_INSTALLED
-    assert "there is claude, claude-sdk" in answer.error
+    assert "claude, claude-sdk" in answer.error
 
 
 @pytest.mark.parametrize("agent", ["claude", "claude-sdk"])
@@ -172,7 +172,7 @@ def test_an_answer_replaces_the_one_before_and_is_for_its_owner_as_that_was(
     old = tmp_path / "answer.json"
     old.write_text("old")
     old.chmod(0o600)
-    asking(replace(asked, agent="gemini")).end()
+    asking(replace(asked, agent="aider")).end()
     assert stat.S_IMODE(old.stat().st_mode) == 0o600
     assert sorted(each.name for each in tmp_path.iterdir() if each.name.startswith(".")) == []
 

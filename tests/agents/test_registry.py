@@ -20,8 +20,8 @@ def test_ours_are_among_them() -> None:
 
 
 def test_an_unknown_agent_is_refused_with_those_that_are_known() -> None:
-    with pytest.raises(NotInstalledError, match="no agent 'gemini'") as caught:
-        registry.find("gemini")
+    with pytest.raises(NotInstalledError, match="no agent 'aider'") as caught:
+        registry.find("aider")
     assert "claude, claude-sdk" in caught.value.fix
 
 

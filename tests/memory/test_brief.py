@@ -61,10 +61,14 @@ def test_without_a_question_all_is_told(known: Any) -> None:
 
 
 @pytest.mark.parametrize("role", sorted(JUDGING))
-def test_judges_are_told_only_what_holds_for_good(known: Any, role: str) -> None:
+def test_judges_are_told_only_what_people_have_laid_down(
+    known: Any, role: str, entry: Make
+) -> None:
+    known.learn(entry("decision", "Sessions last a day"))
     text = told(known, "migrations, tests and sessions", role=role, run="r", node="n", attempt=1)
     kinds = {line.split(":")[0] for line in text.splitlines() if line.startswith("- ")}
     assert kinds == {"- Decision", "- Constraint"}
+    assert "Redis" not in text  # an agent's word could talk a judge into something
     assert "src/" not in text
     assert all(each.shown == 0 for each in known.memories())
 

@@ -409,7 +409,7 @@ def test_a_project_of_the_users_keeps_the_run_and_is_not_touched_else(
     [
         ({"node": "bild"}, "there is no node 'bild' with work", "there are build, test"),
         ({"node": "gate"}, "there is no node 'gate' with work", "there are build, test"),
-        ({"faults": ["crash"]}, "there is no fault 'crash'", "the faults are crash@NODE"),
+        ({"faults": ["crash"]}, "there is no fault 'crash'", "crash@NODE"),
         ({"faults": ["fire@build"]}, "there is no fault 'fire@build'", "lie@NODE"),
         ({"faults": ["lie@gate"]}, "no node 'gate' with work to do", "build"),
         ({"settings": ["sandbx=off"]}, "there is no setting 'sandbx'", "sandbox"),
