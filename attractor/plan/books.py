@@ -14,6 +14,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from attractor import draft as drafts
 from attractor.beads import config as beads_config
 from attractor.beads import edit, store
 from attractor.beads.edit import Act, Draft
@@ -56,7 +57,7 @@ def is_taken(project: str, name: str, environ: Mapping[str, str]) -> bool:
     """Say whether something of the project's goes by this plan's names already."""
     found = names(project, name, ())
     folder = write.plan_folder(project, name)
-    if os.path.lexists(folder) or os.path.lexists(write.draft_of(folder)):
+    if os.path.lexists(folder) or os.path.lexists(drafts.draft_of(folder)):
         return True
     # Of a plan that was removed, the rubric may still be there; it must not judge another's work.
     if locate.find(found.prd, os.path.join(folder, "p.dot"), project, environ).exists:

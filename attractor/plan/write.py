@@ -17,6 +17,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, final
 
+from attractor import draft as drafts
 from attractor.errors import InputError
 from attractor.plan.model import Fault
 from attractor.plan.question import line
@@ -27,8 +28,6 @@ from signals.clock import Clock
 
 PLAN_FILE: Final = "plan.json"
 REASONS: Final = "faults.txt"
-_DRAFT: Final = re.compile(r"\.[^/]+\.draft")
-_STALE_SECONDS: Final = 3600.0
 _MOST_NAMES: Final = 1_000
 _LONGEST: Final = 40
 _UNFIT: Final = re.compile(r"[^a-z0-9]+")
@@ -71,12 +70,6 @@ class TakenError(InputError):
     """Something has the name of the plan by now; another name is free."""
 
 
-def draft_of(folder: str) -> str:
-    """Return the folder in which a plan is written before it has its name."""
-    above, name = os.path.split(folder)
-    return os.path.join(above, f".{name}.draft")
-
-
 def check_place(project: str) -> None:
     """Raise StorageError where no plan could be written; nothing is made for it."""
     for folder in (plans_folder(project), rejected_folder(project)):
@@ -92,18 +85,19 @@ def check_place(project: str) -> None:
 
 def publish(folder: str, files: Mapping[str, str], known: Mapping[str, Any], clock: Clock) -> None:
     """Make the plan's folder with these files, and what is known of it; TakenError if it exists."""
-    above, draft = os.path.dirname(folder), draft_of(folder)
     with storage_errors("write the plan", folder):
-        os.makedirs(above, mode=0o700, exist_ok=True)
-        _sweep(above, clock)
+        os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
         try:
-            os.mkdir(draft, mode=0o700)
+            draft = drafts.claim(folder, clock)
         except FileExistsError:
-            raise _taken(draft) from None
+            raise _taken(drafts.draft_of(folder)) from None
     try:
         _fill(draft, {**files, PLAN_FILE: json.dumps(known, indent=2, ensure_ascii=False) + "\n"})
         with storage_errors("write the plan", folder):
-            _rename(draft, folder)
+            drafts.publish(draft, folder)
+    except FileExistsError:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise _taken(folder) from None
     except BaseException:  # no draft stays behind, and the error goes on
         shutil.rmtree(draft, ignore_errors=True)
         raise
@@ -168,24 +162,6 @@ def _fill(folder: str, files: Mapping[str, str]) -> None:
             fsync_folder(os.path.dirname(each))
 
 
-def _rename(draft: str, folder: str) -> None:
-    if os.path.lexists(folder):  # an empty folder would be replaced without a word
-        raise _taken(folder)
-    os.rename(draft, folder)
-    fsync_folder(os.path.dirname(folder))
-
-
 def _taken(where: str) -> TakenError:
     fix = "do the same again: it gets another name"
     return TakenError("a plan of this name is there already", where=where, fix=fix)
-
-
-def _sweep(folder: str, clock: Clock) -> None:
-    """Remove the drafts of those that were killed."""
-    oldest = clock.wall_ns() / 1e9 - _STALE_SECONDS
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            with contextlib.suppress(FileNotFoundError):
-                old = entry.stat(follow_symlinks=False).st_mtime < oldest
-                if old and _DRAFT.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
-                    shutil.rmtree(entry.path, ignore_errors=True)

@@ -8,13 +8,13 @@ next, an hour later. Nothing is started, and no branch or worktree is made.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from attractor import draft as drafts
 from attractor.errors import InputError
 from attractor.git import repository
 from attractor.run import request as requests
@@ -27,8 +27,6 @@ from signals.clock import Clock, stamp
 from signals.mailbox import Mailbox
 
 SCENARIO: Final = "scenario.yaml"
-_DRAFT: Final = re.compile(r"\.[^/]+\.draft")
-_STALE_SECONDS: Final = 3600.0
 _LONGEST: Final = 30
 _UNFIT: Final = re.compile(r"[^a-z0-9_]+")
 
@@ -54,7 +52,7 @@ def is_run(project: str) -> Callable[[str], bool]:
 
     def taken(name: str) -> bool:
         root = run_layout(project, name).root
-        return os.path.lexists(root) or os.path.lexists(_draft_of(root))
+        return os.path.lexists(root) or os.path.lexists(drafts.draft_of(root))
 
     return taken
 
@@ -74,19 +72,24 @@ def begin(
     `skills` say of nodes how their work is to be done.
     """
     layout = request.layout
-    folder, draft = os.path.dirname(layout.root), RunLayout(_draft_of(layout.root))
+    draft = RunLayout(drafts.draft_of(layout.root))
     hide_ours(repository(request.project).common)
     with storage_errors("make the run", layout.root):
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        _sweep(folder, clock)
-        _claim(draft.root)
+        os.makedirs(os.path.dirname(layout.root), mode=0o700, exist_ok=True)
+        try:
+            drafts.claim(layout.root, clock)
+        except FileExistsError:
+            raise _taken(draft.root) from None
         os.mkdir(os.path.dirname(draft.node("any")), 0o700)
         os.mkdir(draft.tasks, 0o700)
     try:
         _fill(draft, request, text, scenario, clock)
         _add_skills(draft, skills or {})
         with storage_errors("make the run", layout.root):
-            _publish(draft.root, layout.root)
+            drafts.publish(draft.root, layout.root)
+    except FileExistsError:
+        shutil.rmtree(draft.root, ignore_errors=True)
+        raise _taken(layout.root) from None
     except BaseException:  # no draft stays behind, and the error goes on
         shutil.rmtree(draft.root, ignore_errors=True)
         raise
@@ -128,38 +131,6 @@ def _add_skills(draft: RunLayout, skills: Mapping[str, bytes]) -> None:
         atomic.replace(path, data)
 
 
-def _draft_of(root: str) -> str:
-    folder, name = os.path.split(root)
-    return os.path.join(folder, f".{name}.draft")
-
-
-def _claim(draft: str) -> None:
-    """Make the draft, which only one process can: nobody else makes a run of this name now."""
-    try:
-        os.mkdir(draft, 0o700)
-    except FileExistsError:
-        raise _taken(draft) from None
-
-
-def _publish(draft: str, root: str) -> None:
-    fsync_folder(draft)
-    if os.path.lexists(root):  # an empty folder would be replaced without a word
-        raise _taken(root)
-    os.rename(draft, root)
-    fsync_folder(os.path.dirname(root))
-
-
 def _taken(root: str) -> InputError:
     fix = "do the same again: it gets another name"
     return InputError("a run of this name is there already", where=root, fix=fix)
-
-
-def _sweep(folder: str, clock: Clock) -> None:
-    """Remove the drafts of those that were killed."""
-    oldest = clock.wall_ns() / 1e9 - _STALE_SECONDS
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            with contextlib.suppress(FileNotFoundError):
-                old = entry.stat(follow_symlinks=False).st_mtime < oldest
-                if old and _DRAFT.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
-                    shutil.rmtree(entry.path, ignore_errors=True)

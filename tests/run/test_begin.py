@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from attractor import draft as drafts
 from attractor.errors import InputError
 from attractor.run import begin as begins
 from attractor.run import request as requests
@@ -132,7 +133,7 @@ def test_what_cannot_be_finished_leaves_nothing(
         (begins.sign, "write_key"),
         (Mailbox, "create"),
         (begins.requests, "dump"),
-        (begins, "_publish"),
+        (drafts, "publish"),
     ]
 
     def cut(*_: object, **__: object) -> None:
