@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from attractor.cli.options import COUNT, budgets
-from attractor.cli.output import check_stdout, dump, json_lines_option, note, printable, say
+from attractor.cli.output import check_stdout, dump, json_lines_option, say
 from attractor.errors import InputError
 
 if TYPE_CHECKING:
@@ -108,26 +108,19 @@ def _rehearsed_in() -> str:
 
 
 def _carry_out(planned: Planned, asked: dict[str, Any], *, detach: bool, as_json: bool) -> None:
+    from attractor.cli.run import start
     from attractor.cli.run_request import Asked, prepare
-    from attractor.cli.watch_run import commands, follow
-    from attractor.run import keeping, preflight
+    from attractor.cli.watch_run import begun, follow
+    from attractor.run import preflight
     from signals.clock import SystemClock
 
     clock = SystemClock()
     with _plan_kept(planned):
         prepared = prepare(Asked(**asked), os.environ, clock, os.urandom)
         preflight.refuse(prepared.findings)
-    for each in prepared.findings:
-        note(printable(f"note: {each.where}: {each.problem}"))
-        note(printable(f"  {each.fix}"))
-    request = prepared.begin(clock)
-    started = keeping.ensure_keeper(request.layout, os.environ)
-    begun = {"event": "begun", "run": request.run_id, "root": request.run_root}
-    if as_json:
-        say(dump(begun, indent=None), more=not detach)
-    else:
-        again = f"{request.run_id} has begun\n{commands(request.run_id, request.layout)}"
-        say(again, more=not detach)
+    request, started = start(prepared, clock)
+    begin = {"event": "begun", "run": request.run_id, "root": request.run_root}
+    say(dump(begin, indent=None) if as_json else begun(request), more=not detach)
     if not detach:
         status = follow(request.run_id, request.layout, started, as_json=as_json)
         _report(request, as_json=as_json)

@@ -189,7 +189,7 @@ class Talk:
             return
         if self._is_there and _confirm("Is this the plan?"):
             return
-        words = ["attractor", "run", *self._run_with, planned.dot]
+        words = ["attractor", "run", planned.dot, *self._run_with]
         run = f"it is kept; to run it: {shlex.join(words)}"
         said = {"folder": planned.folder, "pipeline": planned.dot}
         if self._is_there:

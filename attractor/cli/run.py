@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from attractor.cli.options import COUNT, budgets
 from attractor.cli.output import check_stdout, dump, json_lines_option, note, printable, say
 from attractor.errors import UsageError
+
+if TYPE_CHECKING:
+    from attractor.cli.run_request import Prepared
+    from attractor.run.request import Request
+    from attractor.spawn import OwnProcess
+    from signals.clock import Clock
 
 _CURRENT: Final = "current"
 
@@ -91,8 +97,7 @@ def run(
 
 def _run(options: dict[str, Any], *, only_look: bool, detach: bool, as_json: bool) -> None:
     from attractor.cli.run_request import Asked, prepare
-    from attractor.cli.watch_run import commands, follow
-    from attractor.run import keeping
+    from attractor.cli.watch_run import begun, follow
     from attractor.run import preflight as preflights
     from attractor.tripwire import check_start
     from signals.clock import SystemClock
@@ -104,20 +109,27 @@ def _run(options: dict[str, Any], *, only_look: bool, detach: bool, as_json: boo
         _say_findings(prepared.findings, as_json=as_json)
         return
     preflights.refuse(prepared.findings)
-    for each in prepared.findings:
-        note(printable(f"note: {each.where}: {each.problem}"))
-        note(printable(f"  {each.fix}"))
-    request = prepared.begin(clock)
-    started = keeping.ensure_keeper(request.layout, os.environ)
-    begun = {"event": "begun", "run": request.run_id, "root": request.run_root}
+    request, started = start(prepared, clock)
     if as_json:
-        say(dump(begun, indent=None), more=not detach)
+        begin = {"event": "begun", "run": request.run_id, "root": request.run_root}
+        say(dump(begin, indent=None), more=not detach)
     elif detach:
-        say(f"{request.run_id} has begun\n{commands(request.run_id, request.layout)}")
+        say(begun(request))
     else:
         say(f"{request.run_id} in {request.project}", more=True)
     if not detach:
         sys.exit(follow(request.run_id, request.layout, started, as_json=as_json))
+
+
+def start(prepared: Prepared, clock: Clock) -> tuple[Request, OwnProcess | None]:
+    """Begin a run that nothing forbids, after saying what is worth knowing; also its keeper."""
+    from attractor.run import keeping
+
+    for each in prepared.findings:
+        note(printable(f"note: {each.where}: {each.problem}"))
+        note(printable(f"  {each.fix}"))
+    request = prepared.begin(clock)
+    return request, keeping.ensure_keeper(request.layout, os.environ)
 
 
 def _say_findings(findings: Any, *, as_json: bool) -> None:  # noqa: ANN401 - imported late

@@ -23,6 +23,7 @@ from attractor.run.layout import RunLayout
 from attractor.run.live import live
 from attractor.run.locate import run_called
 from attractor.run.progress import WAITING, Live, News, View, news, view
+from attractor.run.request import Request
 from attractor.run.story import Story
 from attractor.run.tail import Tail
 from attractor.spawn import OwnProcess
@@ -74,6 +75,11 @@ def follow(
         return 0
     _say_end(seen, layout, as_json=as_json)
     return seen.status
+
+
+def begun(request: Request) -> str:
+    """Return what is said of a run that has begun, and is not watched or not only watched."""
+    return f"{request.run_id} has begun\n{commands(request.run_id, request.layout)}"
 
 
 def commands(run_id: str, layout: RunLayout) -> str:
