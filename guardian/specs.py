@@ -73,7 +73,8 @@ def _timeout(core: Core, node: str) -> float:
 
 def _rubric(core: Core, task: Task) -> dict[str, Any]:
     del task
-    return {"graph": core.request.layout.dot}
+    memory = any(each.memory for each in core.terms.values())
+    return {"graph": core.request.layout.dot, "memory": memory}
 
 
 def _validate(core: Core, task: Task) -> dict[str, Any]:
@@ -158,6 +159,7 @@ def _answer(core: Core, task: Task) -> dict[str, Any]:
         "options": task.about.get("options"),
         "about": _told(core, task.node),
         "model": terms.model,
+        "memory": terms.memory,
         "ask_timeout": terms.limits.ask_timeout,
     }
 

@@ -14,9 +14,11 @@ from typing import Any, Final
 
 from attractor.run.layout import RunLayout
 from guardian import asking
+from guardian.reminding import remembered
 from signals.clock import Clock
 
 SECONDS: Final = 180.0
+_ROLE: Final = "guardian"
 _TURNS: Final = 4
 _MOST_QUESTION: Final = 8_000
 _MOST_ABOUT: Final = 20_000
@@ -66,11 +68,11 @@ what is missing. Do not guess.
 
 def run(spec: Mapping[str, Any], clock: Clock) -> dict[str, Any]:
     """Ask once; answer {answer, why, usage}, and `retry_at` where a rate limit said so."""
-    del clock  # the deadline is the question's
+    known = remembered(spec, str(spec.get("question") or ""), _ROLE, clock)
     said = asking.ask(
         spec,
-        role="guardian",
-        prompt=prompt(spec),
+        role=_ROLE,
+        prompt="\n".join(filter(None, (prompt(spec), known))),
         schema=SCHEMA,
         cwd=RunLayout(str(spec["request"]["run_root"])).tasks,
         tools=(),

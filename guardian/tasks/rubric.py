@@ -28,10 +28,12 @@ from attractor.run.layout import escape
 from attractor.run.preflight import Finding
 from attractor.run.request import Request
 from guardian import asking
+from guardian.reminding import remembered
 from signals.clock import Clock
 
 SECONDS: Final = 900.0
 _MOST_TURNS: Final = 8
+_MOST_QUERY: Final = 10_000
 
 
 def run(spec: Mapping[str, Any], clock: Clock) -> dict[str, Any]:
@@ -83,12 +85,13 @@ def _written(
     clock: Clock,
 ) -> dict[str, Any]:
     tasks = request.layout.tasks
+    known = remembered(spec, document.text[:_MOST_QUERY], question.ROLE, clock)
 
     def ask(prompt: str) -> Answer:
         return asking.ask(
             spec,
             role=question.ROLE,
-            prompt=prompt,
+            prompt=f"{prompt}\n\n{known}" if known else prompt,
             schema=question.SCHEMA,
             cwd=tasks,
             tools=(),

@@ -205,3 +205,22 @@ def test_the_task_answers_as_a_process_of_its_own(asked: Request, tmp_path: Path
     command = [sys.executable, "-I", "-m", "guardian.task", str(spec), str(out)]
     subprocess.run(command, check=True, timeout=60)
     assert json.loads(out.read_text())["ok"] is True
+
+
+def test_the_writer_is_told_what_people_have_laid_down(
+    asked: Request,
+    run: Callable[[Request], dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard: list[str] = []
+
+    def ask(_: Any, *, prompt: str, **__: Any) -> Answer:
+        heard.append(prompt)
+        return Answer(error_class=ErrorClass.AUTH, error="nobody is logged in")
+
+    monkeypatch.setattr(task, "remembered", lambda *_: "- Constraint: no network")
+    monkeypatch.setattr(asking, "ask", ask)
+    said = run(dataclasses.replace(asked, rubric=str(tmp_path / "none")))
+    assert "nobody is logged in" in said["error"]
+    assert heard[0].endswith("- Constraint: no network")
