@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from attractor.run.config import Settings
 
 _SECONDS: Final = 60.0
+_OWN: Final = "claude"
 _NO_COMMIT: Final = "0" * 40
 PERSISTENT_ATTEMPTS: Final = 30
 _MOST_SKILL: Final = 64 * 1024
@@ -121,7 +122,7 @@ def _resolved(graph: Graph, request: Request) -> dict[str, Any]:
     found = {}
     for node in graph.nodes.values():
         settings = config.resolve(node.attrs, graph.attrs, known)
-        judge = settings.word("judge_model") or settings.word("model")
+        judge, review = _asked_models(settings)
         limits = _limits(request, settings)
         made = None
         if role(graph, node) is Role.WORK:
@@ -144,7 +145,7 @@ def _resolved(graph: Graph, request: Request) -> dict[str, Any]:
             "checks": list(settings.words("checks")),
             "model": judge,
             "second_model": settings.word("second_model") or judge,
-            "review_model": settings.word("review_model") or judge,
+            "review_model": review,
             "judge_agent": settings.word("judge_agent"),
             "plan_model": settings.word("plan_model"),
             "retry_models": [settings.word("retry_model_2"), settings.word("retry_model_3")],
@@ -157,6 +158,18 @@ def _resolved(graph: Graph, request: Request) -> dict[str, Any]:
             "assignment": made,
         }
     return found
+
+
+def _asked_models(settings: Settings) -> tuple[str, str]:
+    """Return the models that judge and review; one of another vendor's agent is none of theirs."""
+    whose = {_vendor(settings.word("agent")): settings.word("model")}
+    judge = settings.word("judge_model") or whose.get(_vendor(settings.word("judge_agent")), "")
+    whose[_vendor(settings.word("judge_agent"))] = judge
+    return judge, settings.word("review_model") or whose.get(_OWN, "")
+
+
+def _vendor(agent: str) -> str:
+    return _OWN if agent.startswith(_OWN) else agent
 
 
 def _limits(request: Request, settings: Settings) -> Limits:

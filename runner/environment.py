@@ -116,6 +116,8 @@ _REHEARSING: Final = {
     "GIT_COMMITTER_EMAIL": "rehearsal@localhost",
 }
 _WORKER_MODEL: Final = "CLAUDE_CODE_SUBAGENT_MODEL"
+_FORCED: Final = "CLAUDE_CODE_SUBAGENT_MODEL_FORCE"
+"""Without it, what a worker's definition says beats the model, also `inherit`."""
 STOP_CAP: Final = {"CLAUDE_CODE_STOP_HOOK_BLOCK_CAP": "100"}
 # A program of the session's must not be changed by a variable that a project's settings set.
 _EMPTIED: Final = ("LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "BASH_ENV", "ENV", "PYTHONSTARTUP")
@@ -181,7 +183,7 @@ def _goes_in(name: str) -> bool:
 def _models(assignment: Assignment) -> dict[str, str]:
     """Return what says which model a worker has; it beats what a worker's definition says."""
     model = assignment.worker_model
-    return {_WORKER_MODEL: model} if model else {}
+    return {_WORKER_MODEL: model, _FORCED: "1"} if model else {}
 
 
 def _is_login(name: str, environ: Mapping[str, str], assignment: Assignment) -> bool:
@@ -194,7 +196,7 @@ def _is_login(name: str, environ: Mapping[str, str], assignment: Assignment) -> 
     return any(environ.get(cloud) and name.startswith(each) for cloud, each in CLOUDS.items())
 
 
-_AGAIN: Final = frozenset({"PATH", _WORKER_MODEL, *STOP_CAP, *_QUIET, *_TEAM})
+_AGAIN: Final = frozenset({"PATH", _WORKER_MODEL, _FORCED, *STOP_CAP, *_QUIET, *_TEAM})
 
 
 def _rehearsed(

@@ -205,10 +205,12 @@ def _commit(message: str) -> str:
 def _written(path: str) -> str:
     """Return the lines of shell that write one file, or add to it."""
     line, content = shlex.quote(_line(path)), shlex.quote(_content(path))
+    # Nothing is substituted: there are agents that refuse such a command.
+    folder = shlex.quote(posixpath.dirname(path) or ".")
     return (
         f'f={shlex.quote(path)}; if [ -d "$f" ]; then f="$f/rehearsed.txt"; fi\n'
         f'if [ -e "$f" ]; then printf \'%s\\n\' {line} >> "$f"\n'
-        f'else mkdir -p "$(dirname "$f")"; printf \'%s\' {content} > "$f"; fi'
+        f"else mkdir -p {folder}; printf '%s' {content} > \"$f\"; fi"
     )
 
 

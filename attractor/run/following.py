@@ -7,6 +7,7 @@ shorter. (`signals.watch` is for mailboxes: it sees files that appear, not files
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Collection
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _SLOW_SECONDS: Final = 5.0
 _BLIND_SECONDS: Final = 1.0
 _JOIN_SECONDS: Final = 2.0
+_UNHEARD: Final = logging.NullHandler()
 
 
 @final
@@ -36,6 +38,8 @@ class Following:
         from watchdog.events import FileSystemEventHandler
         from watchdog.observers import Observer
 
+        # An observer that ends may complain of it; without a handler that goes to the terminal.
+        logging.getLogger("watchdog").addHandler(_UNHEARD)
         noticed = self._noticed
 
         class Wake(FileSystemEventHandler):

@@ -8,7 +8,7 @@ Guardian may be about to do something, so whoever acts on it looks twice.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple, final
@@ -161,7 +161,7 @@ def view(story: Story, graph: Graph, live: Mapping[str, Live], now_ns: int) -> V
     return View(
         run_id=run_id,
         rows=rows,
-        doing=", ".join(dict.fromkeys(doing)),
+        doing=", ".join(dict.fromkeys([*doing, *_rest(story, now_ns)])),
         seconds=max(until - began, 0.0) if began else 0.0,
         tokens=sum(row.tokens for row in rows) + int(_tokens(story.overhead)),
         cost=sum(row.cost for row in rows) + story.overhead.get("cost_usd", 0.0),
@@ -171,6 +171,12 @@ def view(story: Story, graph: Graph, live: Mapping[str, Live], now_ns: int) -> V
         rehearsed=story.request.get("rehearsed") is True,
         ended=story.ended,
     )
+
+
+def _rest(story: Story, now_ns: int) -> Iterator[str]:
+    last = story.pauses[-1] if story.pauses and story.ended is None else None
+    if last is not None and now_ns / 1e9 < _seconds(last.until):
+        yield _with(f"rests until {last.until}", last.why)
 
 
 def news(story: Story, entry: Entry) -> News:

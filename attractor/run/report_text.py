@@ -172,7 +172,7 @@ def _whole_run(document: Document, style: Style) -> Iterator[str]:
         words = f"added {new}" if new else _LOOKS.get(look["outcome"], "ended without a word")
         yield f"- Looking back, round {look['round']}: {words}."
     for pause in document["pauses"][:_MOST_LISTED]:
-        yield f"- It rested until {style.text(pause['until'])}: {style.text(pause['why'])}."
+        yield f"- A rest until {style.text(pause['until'])}: {style.text(pause['why'])}."
 
 
 def _tells(node: Mapping[str, Any]) -> bool:

@@ -22,6 +22,7 @@ from attractor.run.fold import Recorded, RunEvent, RunState
 from attractor.run.node_story import REPLAN, Attempt, NodeStory
 from attractor.run.records import Decision, Order, Pause, Task
 from attractor.run.states import NodeEvent, NodeState
+from attractor.run.times import seconds_of
 
 BUDGETED: Final = ("input_tokens", "output_tokens", "cache_creation_tokens")
 """What budgets count: all that went in or came out, but from a cache."""
@@ -221,7 +222,9 @@ class Story:
         self.began_at = when
 
     def _resumed(self, data: Mapping[str, Any], when: str) -> None:
-        del when
+        if self.pauses and seconds_of(when) < seconds_of(self.pauses[-1].until):
+            # By what is asked for now, there may be room.
+            self.pauses[-1] = self.pauses[-1]._replace(until=when)
         self.request = dict(data["request"])
         self.resumed += 1
         self.stopping = self.ended = None

@@ -52,3 +52,25 @@ def test_the_program_is_the_first_that_is_said(
     made = terms_of(graph, request, SystemClock())["w"].assignment
     assert made is not None
     assert made.claude == (program or ("/found/claude" if rehearsed else ""))
+
+
+@pytest.mark.parametrize(
+    ("said", "judge", "reviewer"),
+    [
+        ('model="opus"', "opus", "opus"),
+        ('model="free", agent="opencode"', "", ""),
+        ('model="gpt", agent="codex", judge_agent="codex"', "gpt", ""),
+        ('model="opus", judge_agent="codex", judge_model="gpt"', "gpt", "opus"),
+        ('model="opus", judge_model="haiku"', "haiku", "haiku"),
+    ],
+)
+def test_nobody_is_asked_with_the_model_of_another_vendors_agent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, judge: str, reviewer: str
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    request = Request(
+        run_id="r", project=str(tmp_path), run_root=str(tmp_path / "r"), pipeline="p.dot",
+        base_commit="0" * 40,
+    )  # fmt: skip
+    terms = terms_of(build(parse(TEXT.format(f", {said}"))), request, SystemClock())["w"]
+    assert (terms.model, terms.review_model) == (judge, reviewer)

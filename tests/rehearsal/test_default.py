@@ -223,6 +223,11 @@ def test_the_rubric_is_one_that_work_can_be_judged_by(pieces: int) -> None:
     assert {key for each in said["features"] for key in each} <= set(allowed)
 
 
+def test_the_worker_s_command_substitutes_nothing_as_agents_refuse_that() -> None:
+    line = command(scenario('impl [files="src/a.py, b.md, docs/"];'), "impl")
+    assert not any(sign in line for sign in ("$(", "`", "<(", ">("))
+
+
 @pytest.fixture
 def work(tmp_path: Path) -> Callable[[str], dict[str, Any]]:
     """`work(command)`: run it as the worker would; what was committed by it."""

@@ -130,6 +130,19 @@ def test_what_is_done_about_a_node_is_its_last_event(told: Told) -> None:
     assert told.view().doing == "the rubric is being written"
 
 
+def test_a_run_that_rests_says_until_when_and_why_until_it_is_over_or_has_ended(
+    told: Told,
+) -> None:
+    told.add("Paused", until="2026-11-21T14:00:05.000000Z", why="the hour is used")
+    assert told.view().doing == "rests until 2026-11-21T14:00:05.000000Z: the hour is used"
+    for name in ("a", "b"):
+        told.begun(name)
+    assert told.view().doing == ""
+    told.add("Paused", until="2026-11-21T15:00:00.000000Z", why="again")
+    told.add("RunEnded", result="stopped", exit=4, reason="stopped by a person", head="")
+    assert told.view().doing == ""
+
+
 def test_tokens_are_what_the_journal_knows_or_the_runner_if_it_knows_more(told: Told) -> None:
     told.begun("a")
     used = {"input_tokens": 10, "output_tokens": 5, "cache_read_tokens": 900, "cost_usd": 0.5}

@@ -318,6 +318,14 @@ def test_a_decision_is_open_until_it_is_answered() -> None:
     assert card.answered_at == "2026-01-01T00:00:05.000000Z"
 
 
+def test_a_rest_ends_when_a_person_has_the_run_go_on() -> None:
+    paused = ("Paused", {"until": "2026-01-01T01:00:00.000000Z", "why": "the hour is used"})
+    over = ("Paused", {"until": "2026-01-01T00:00:04.000000Z", "why": "the hour was used"})
+    resumed = ("RunResumed", {"request": {"run_id": "r"}, "pid": 1})
+    assert told(paused, resumed).pauses[-1].until == "2026-01-01T00:00:04.000000Z"
+    assert told(over, DISPATCHED, resumed).pauses[-1].until == "2026-01-01T00:00:04.000000Z"
+
+
 def test_a_run_that_is_resumed_has_not_ended_and_waits_for_no_task() -> None:
     ended = ("RunEnded", {"result": "stopped", "exit": 4, "reason": "", "head": ""})
     stopping = ("Stopping", {"reason": "", "result": "stopped"})

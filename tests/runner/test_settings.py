@@ -206,6 +206,9 @@ def test_the_workers_model_is_told_to_the_session_and_beats_the_projects_setting
     assert "CLAUDE_CODE_SUBAGENT_MODEL" not in made()
     rehearsed = replace(REHEARSED, worker_model="haiku")
     assert made(rehearsed)["CLAUDE_CODE_SUBAGENT_MODEL"] == "haiku"
+    for said in (made(assignment), given(assignment)["env"], made(rehearsed)):
+        # A worker's definition says `inherit`, which would count otherwise.
+        assert said["CLAUDE_CODE_SUBAGENT_MODEL_FORCE"] == "1"
 
 
 LOGINS = {
