@@ -21,6 +21,7 @@ from guardian.ending import fail
 from guardian.reviewing import feedback
 
 Answer = Mapping[str, Any]
+Usage = Mapping[str, Any] | None
 
 RETRY: Final = "retry"
 GIVE_UP: Final = "give up"
@@ -58,7 +59,7 @@ def _silent(core: Core, task: Task, said: Answer) -> None:
     why = str(said.get("error") or "there was no verdict")
     usage = said.get("usage")
     if task.kind in _MAY_FAIL:
-        _MAY_FAIL[task.kind](core, task, why)
+        _MAY_FAIL[task.kind](core, task, why, usage)
         return
     at = said.get("retry_at")
     if isinstance(at, int | float) and at > core.now:
@@ -67,7 +68,7 @@ def _silent(core: Core, task: Task, said: Answer) -> None:
         return
     before = core.story.of(task.node).no_verdicts
     if before + 1 >= _MOST_SILENCES and task.kind in _GO_ON_WITHOUT:
-        _GO_ON_WITHOUT[task.kind](core, task, why)
+        _GO_ON_WITHOUT[task.kind](core, task, why, usage)
         return
     pause = core.now + _PAUSE_SECONDS * 2**before
     _ended(core, task, why, no_verdict=True, retry_at=pause, usage=usage)
@@ -83,13 +84,14 @@ def _silent(core: Core, task: Task, said: Answer) -> None:
     ask(core, task.node, "verdict", question, (RETRY, GIVE_UP), context=why)
 
 
-def _input_unanswered(core: Core, task: Task, why: str) -> None:
+def _input_unanswered(core: Core, task: Task, why: str, usage: Usage) -> None:
     del why
     question = str(task.about.get("question") or "it needs input")
     offered = task.about.get("options")
     options = tuple(map(str, offered)) if isinstance(offered, list) else ()
     data = _decision(core, task.node, "input", question, options)
-    core.add(StoryEvent.DECISION_ASKED, {**data, "task": task.id})
+    used = {"usage": usage} if usage else {}
+    core.add(StoryEvent.DECISION_ASKED, {**data, **used, "task": task.id})
 
 
 def _closed(core: Core, task: Task, what: str) -> None:
@@ -97,31 +99,33 @@ def _closed(core: Core, task: Task, what: str) -> None:
     _ended(core, task, what)
 
 
-def _books_failed(core: Core, task: Task, why: str) -> None:
+def _books_failed(core: Core, task: Task, why: str, usage: Usage) -> None:
+    del usage  # nobody was asked
     # Beads and promises are views: they hold nothing up.
     _closed(core, task, f"beads and promise were not told: {why}")
 
 
-def _not_remembered(core: Core, task: Task, why: str) -> None:
+def _not_remembered(core: Core, task: Task, why: str, usage: Usage) -> None:
+    del usage  # nobody was asked
     _ended(core, task, f"not remembered: {why}", remembered=task.about["upto"])
 
 
-def _not_replanned(core: Core, task: Task, why: str) -> None:
-    _ended(core, task, f"not planned again: {why}")
+def _not_replanned(core: Core, task: Task, why: str, usage: Usage) -> None:
+    _ended(core, task, f"not planned again: {why}", usage=usage)
     core.give_up(task.node, f"{core.attempt(task.node).how}; and it was not planned again: {why}")
 
 
-def _nobody_looked_back(core: Core, task: Task, why: str) -> None:
+def _nobody_looked_back(core: Core, task: Task, why: str, usage: Usage) -> None:
     looked = {"round": task.about["round"], "outcome": "none", "why": why[:_MOST_CAUSE]}
-    _ended(core, task, f"nobody looked back: {why}", looked_back=looked)
+    _ended(core, task, f"nobody looked back: {why}", looked_back=looked, usage=usage)
 
 
-_GO_ON_WITHOUT: Final[Mapping[str, Callable[[Core, Task, str], None]]] = {
+_GO_ON_WITHOUT: Final[Mapping[str, Callable[[Core, Task, str, Usage], None]]] = {
     "replan": _not_replanned,
     "retrospect": _nobody_looked_back,
 }
 """What holds nothing up for ever, when it gives no answer again and again."""
-_MAY_FAIL: Final[Mapping[str, Callable[[Core, Task, str], None]]] = {
+_MAY_FAIL: Final[Mapping[str, Callable[[Core, Task, str, Usage], None]]] = {
     "answer": _input_unanswered,
     "books": _books_failed,
     "remember": _not_remembered,
@@ -249,8 +253,8 @@ def reject(
     """Give the work back to the session that made it, or end the attempt."""
     current, limits = core.attempt(name), core.terms[name].limits
     if current.closed:
-        # Nobody is there to be told; the next attempt is.
-        fail(core, name, reason, feedback=feedback, **done)
+        # Nobody is there to be told; the next attempt is. A person's word is worth one more.
+        fail(core, name, reason, free=not bounded, feedback=feedback, **done)
         return
     if bounded and current.rejections + 1 >= limits.max_attempts:
         times = current.rejections + 1
@@ -281,17 +285,25 @@ def _review(core: Core, task: Task, said: Answer) -> None:
         _ended(core, task, f"{who} {words}", **_but_task(done))
         return
     text = feedback(review["reviewer"], review["findings"])[:_MOST_TEXT]
-    current = core.attempt(task.node)
-    if current.closed or current.rejections + 1 < core.terms[task.node].limits.max_attempts:
+    if not _is_last(core, task.node):
         reject(core, task.node, text, f"{who} found something", **done)
         return
-    times = current.rejections + 1
-    question = f"{who} of {task.node} found something, and it was sent back {times - 1} times"
+    times = core.attempt(task.node).rejections
+    before = f", after it was sent back {times} times" if times else ""
+    question = f"{who} of {task.node} found something{before}. What now?"
     said_ = _decision(core, task.node, "review", question, _REVIEW_OPTIONS)
     core.add(
         StoryEvent.DECISION_ASKED,
         {**said_, **done, "context": text, "commit": task.about["commit"]},
     )
+
+
+def _is_last(core: Core, name: str) -> bool:
+    """Say whether what is given back now would be lost: all turns, or all attempts, are used."""
+    current, most = core.attempt(name), core.terms[name].limits.max_attempts
+    if current.closed:
+        return core.story.node(name).charged >= most
+    return current.rejections + 1 >= most
 
 
 def review_decided(core: Core, name: str, decision: Decision) -> None:
@@ -300,7 +312,7 @@ def review_decided(core: Core, name: str, decision: Decision) -> None:
         fail(core, name, "given up by a person, after a review", final=True)
     elif decision.option == GIVE_BACK:
         told = f"{decision.context}\n{decision.note}".strip()
-        reject(core, name, told, "given back by a person, after a review", bounded=False)
+        reject(core, name, told, "a person asked for it, after a review", bounded=False)
 
 
 def lesson(core: Core, name: str) -> dict[str, Any]:
@@ -421,7 +433,7 @@ def _tool(core: Core, task: Task, said: Answer) -> None:
 def _input(core: Core, task: Task, said: Answer) -> None:
     text = said.get("answer")
     if not isinstance(text, str) or not text.strip():
-        _input_unanswered(core, task, "")
+        _input_unanswered(core, task, "", said.get("usage"))
         return
     order = core.order(task.node, "INPUT_RESPONSE", response=text[:_MOST_TEXT])
     what = f"answered: {text}"

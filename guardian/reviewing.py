@@ -16,12 +16,6 @@ _MOST_TOLD: Final = 20
 _MOST_TEXT: Final = 1_000
 
 
-def reviewers(said: str) -> tuple[str, ...]:
-    """Return who is named in a setting such as `self,gemini`."""
-    names = dict.fromkeys(each.strip() for each in said.split(",") if each.strip())
-    return tuple(names) or (SELF,)
-
-
 def next_reviewer(named: Sequence[str], reviews: Sequence[Mapping[str, Any]]) -> str:
     """Return who looks next at what was handed in last; empty when enough have."""
     said = {str(each["reviewer"]): str(each["outcome"]) for each in reviews}

@@ -19,9 +19,9 @@ from attractor.run.assignment import Assignment
 from attractor.run.growth import LATER
 from attractor.run.limits import Limits
 from attractor.run.request import Request
+from attractor.run.reviews import reviewers
 from attractor.run.roles import Role, role
 from guardian.budget import Own
-from guardian.reviewing import reviewers
 from signals.clock import Clock
 
 if TYPE_CHECKING:

@@ -50,7 +50,7 @@ _CURRENT: Final = "current"
     metavar="N",
     help="Looks back at the end; default: 1, with --persistent 2.",
 )
-@click.option("--review", default="", metavar="WHO", help="Who reviews, such as self,gemini.")
+@click.option("--review", default=None, metavar="WHO", help="Who reviews, such as self,gemini.")
 @click.option("--free", is_flag=True, help="OpenCode with models that cost nothing.")
 @click.option("--auto-approve", is_flag=True, help="Gates of a person pass at once.")
 @click.option("--require-sandbox", is_flag=True, help="Nothing runs without a sandbox.")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, final
 
 from attractor import git, tools
+from attractor.agents import registry
 from attractor.errors import AttractorError, InputError
 from attractor.pipeline.document import Document
 from attractor.pipeline.facts import gather
@@ -31,7 +32,7 @@ from attractor.run.locate import rehearsed_project
 from attractor.run.port import free_address
 from attractor.run.preflight import Finding
 from attractor.run.request import Request
-from attractor.run.run_preflight import agents_work, plan_of_run
+from attractor.run.run_preflight import agents_work, plan_of_run, unknown_agents
 from signals.clock import Clock
 
 ORDINARY: Final = "default"
@@ -61,7 +62,7 @@ class Asked:
     persistent: bool = False
     retrospectives: int | None = None
     """None for as many as there usually are."""
-    review: str = ""
+    review: str | None = None
     free: bool = False
     name: str = ""
     """The run's, where its caller has chosen one that nobody has."""
@@ -121,10 +122,19 @@ def prepare(
     request = _request(asked, graph, run_id, project, environ)
     request = replace(request, claude=_claude(config.resolve({}, graph.attrs, known), request))
     skills, unread = skill_files.read(asked.pipeline, graph)
-    own = [*unread, *_about_rubric(request, graph, environ, made=made), *_about_rehearsal(request)]
+    own = [*unread, *unknown_agents(graph, known, registry.names())]
+    own += [*_about_rubric(request, graph, environ, made=made), *_about_rehearsal(request)]
     facts = gather(asked.pipeline, graph)
     writes = bool(request.prd) and not locate.is_rubric(request.rubric)
-    plan = plan_of_run(document, graph, request, known, facts=facts, more=own, writes_rubric=writes)
+    plan = plan_of_run(
+        document,
+        graph,
+        request,
+        known,
+        facts=facts,
+        more=own,
+        writes_rubric=writes,
+    )
     plan = replace(plan, project="" if made else project, dirty_allowed=asked.allow_dirty)
 
     def make() -> str:
@@ -204,7 +214,7 @@ def _retrospectives(asked: Asked) -> int:
 
 def _settings(asked: Asked) -> tuple[str, ...]:
     """Return the settings of the command line; an option is a short way to say one."""
-    review = (f"review={asked.review}",) if asked.review else ()
+    review = () if asked.review is None else (f"review={asked.review}",)
     free = ("agent=opencode", "model=free") if asked.free else ()
     return (*review, *free, *asked.settings)
 

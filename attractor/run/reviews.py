@@ -14,6 +14,12 @@ FINDINGS: Final = "findings"
 UNAVAILABLE: Final = "unavailable"
 
 
+def reviewers(said: str) -> tuple[str, ...]:
+    """Return who is named in a setting such as `self,gemini`."""
+    names = dict.fromkeys(each.strip() for each in said.split(",") if each.strip())
+    return tuple(names) or (SELF,)
+
+
 def closing(reviews: Sequence[Mapping[str, Any]]) -> str:
     """Return who passed the work last, beside the scan; empty for nobody."""
     passed = [

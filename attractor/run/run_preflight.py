@@ -7,7 +7,7 @@ person. Where lint refuses the pipeline, its nodes are looked at all the same: t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -25,6 +25,7 @@ from attractor.run.config import Config
 from attractor.run.limits import seconds
 from attractor.run.preflight import Finding, Plan, mistakes
 from attractor.run.request import Request
+from attractor.run.reviews import SELF, reviewers
 from attractor.run.roles import IMPOSSIBLE, Role, options, role
 
 NOBODY_LOOKED: Final = Facts()
@@ -123,6 +124,23 @@ def _folders(graph: Graph, request: Request) -> Iterator[Finding]:
             inside(own or request.target_dir, request.project, where)
         except InputError as error:
             yield Finding(error.problem, error.where or where, error.fix)
+
+
+def unknown_agents(graph: Graph, known: Config, agents: Collection[str]) -> Iterator[Finding]:
+    """Yield judges and reviewers that no agent has the name of: a slip costs a whole review."""
+    named: dict[str, str] = {}
+    for node in agents_work(graph):
+        try:
+            settings = config.resolve(node.attrs, graph.attrs, known)
+        except InputError:
+            continue  # said where assignments are made
+        names = {settings.word("judge_agent"): "judge_agent"}
+        names |= dict.fromkeys(reviewers(settings.word("review")), "review")
+        named = {**names, **named}
+    for name, setting in named.items():
+        if name != SELF and name not in agents:
+            fix = f"name self, or one of {', '.join(agents)}"
+            yield Finding(f"there is no agent {name!r:.60}", setting, fix)
 
 
 def _told(graph: Graph, node: Node, request: Request, known: Config) -> Assignment:

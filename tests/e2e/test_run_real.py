@@ -123,7 +123,8 @@ def test_hello_is_carried_out_judged_merged_and_told(rehearsed: Any, root: Path)
     assert {each["state"] for each in final["nodes"]} == {"validated"}
     assert story.resumed == 0
     report = Path(run.layout.success).read_text()
-    assert re.search(r"(?m)^- `impl_hello`: judged 1\.00, merged as `[0-9a-f]{10}`", report)
+    told = r"(?m)^- `impl_hello`: judged 1\.00, reviewed by self, merged as `[0-9a-f]{10}`"
+    assert re.search(told, report), report
     assert final["merge"] in report
     assert run.call("journal", "verify", run.layout.root).returncode == 0
     assert run.git("symbolic-ref", "--short", "HEAD") == "main"
@@ -203,7 +204,8 @@ def test_a_bad_night_ends_validated_although_the_layers_are_killed(
     assert "; attempt 2: " in jwt[0]
     assert "cooldown" in jwt[0]
     login = re.search(
-        r"(?m)^- `impl_login`: .*judged 0\.00 and given back, judged 1\.00, merged", report
+        r"(?m)^- `impl_login`: .*judged 0\.00 and given back, judged 1\.00, reviewed .*merged",
+        report,
     )
     assert login, report
     assert types(run)["PIPELINE_COMPLETE"] == 1
@@ -233,7 +235,9 @@ def test_what_is_not_done_is_not_merged_and_what_is_hidden_is_not_found(
     said = {each["id"]: each for each in final["nodes"]}
     assert (final["result"], said["lies"]["state"]) == ("failed", "failed")
     assert said["lies"]["verdicts"] == []
-    assert attempts(run, "lies") == [True, True]
+    # Nothing was ever written, so it was planned again, and lied as often again.
+    assert attempts(run, "lies") == [True] * 4
+    assert said["lies"]["replanned"] == 1
     assert merged(run) == {"peeks": 1, "stops": 1, "writes": 1}
     assert said["stops"]["attempts"][0]["stuck"] >= 1
     assert said["writes"]["attempts"][0]["violations"] >= 1
@@ -253,7 +257,7 @@ def test_a_run_that_was_stopped_or_had_spent_its_budget_goes_on(
 ) -> None:
     run = rehearsed()
     path = pipeline(run.folder, node("one", "one.txt"), edges="start -> one -> finish;")
-    run.begin(path, "--budget-tokens", "100")
+    run.begin(path, "--budget-tokens", "8000")
     assert run.status() == 5, run.said()
     assert run.final()["result"] == "budget"
     run.resume("--budget-tokens", "100000000")

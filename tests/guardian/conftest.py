@@ -518,10 +518,12 @@ class Auditor:
             assert free, f"{name} is charged for our own crash"
             return
         limits = self.house.terms[name].limits
-        given_up = any(
-            (each.node, each.attempt, each.option) == (name, current.number, "give up")
+        decided = {
+            each.option
             for each in self.story.decisions.values()
-        )
+            if (each.node, each.attempt) == (name, current.number)
+        }
+        given_up = "give up" in decided
         justified = (
             data.get("signal_id")  # its Runner said so
             or data.get("task")  # a judge, or a merge, said so
@@ -532,7 +534,9 @@ class Auditor:
         if self.story.stopping is not None:
             assert free or justified, f"{name} is charged for the end of the run"
             return
-        assert not free
+        if free:
+            assert "give it back" in decided, f"{name} is not charged, and nobody has asked for it"
+            return
         assert justified, f"{name} is charged without a cause: {reason}"
 
     def _ended(self, data: Mapping[str, Any]) -> None:

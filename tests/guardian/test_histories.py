@@ -588,6 +588,20 @@ HISTORIES: dict[str, tuple[str, dict[str, Any], str]] = {
             !ESCALATION
         w RUNNER_EXITED -> closed w; ended failed 1; !ESCALATION""",
     ),
+    "a person decides also where the session that made it has ended, and may give it one more": (
+        ONE, {"review": ("self",), "max_attempts": 1}, f"""{BEGIN}{REVIEW}
+        w RUNNER_EXITED + gone w -> closed w
+        end validate w passed -> -validate w; +review w
+        end review w findings -> ?d1 review merge it|give it back|give up; !ESCALATION
+        answer d1 "give it back" -> d1=give it back terminal; w failed free; w dispatched 2; \
+            runner w 2""",
+    ),
+    "what a review finds when its session has ended is for the next attempt": (
+        ONE, {"review": ("self",), "max_attempts": 2}, f"""{BEGIN}{REVIEW}
+        w RUNNER_EXITED + gone w -> closed w
+        end validate w passed -> -validate w; +review w
+        end review w findings -> w failed; w dispatched 2; runner w 2""",
+    ),
     "a node that fails in the same way and leaves nothing is planned again, once": (
         ONE, {"replan": True, "max_attempts": 2}, f"""{BEGIN}
         w RUNNER_EXITED wrote=no + gone w -> w failed; w dispatched 2; runner w 2
@@ -941,3 +955,15 @@ def test_each_attempt_has_its_model_and_one_that_was_free_does_not_count(house: 
     core = history.house.loop.core
     numbers = [each.number for each in history.house.story().node("w").attempts]
     assert [core.model("w", each) for each in numbers] == ["", "", "two", "two"]
+
+
+def test_what_is_used_without_an_answer_counts(house: type[Any]) -> None:
+    history = History(house, ONE, Limits(max_attempts=1), replan=True, retrospectives=1)
+    for what in ("begin", "rubric", "w RUNNER_EXITED wrote=no + gone w"):
+        history.happens(what)
+    for _ in range(3):
+        said = {"error": "no answer", "usage": {"input_tokens": 100}}
+        history.house.finish(history.task("replan", "w"), said)
+        history.happens("wait 0")
+        history.happens("wait 20")
+    assert history.house.story().spent_tokens == 300

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.run.reviews import closing
-from guardian.reviewing import feedback, next_reviewer, reviewers
+from attractor.run.reviews import closing, reviewers
+from guardian.reviewing import feedback, next_reviewer
 
 
 def said(*words: str) -> list[dict[str, Any]]:

@@ -267,9 +267,9 @@ ALSO: dict[str, set[str]] = {
     "check-line": {"check-vacuous"},
     "criterion-known": {"criterion-carried"},
     "plan-size": {"prd"},
-    "path": {"same-file"},
-    "path-outside": {"node-surfaces", "same-file"},
-    "path-reserved": {"node-surfaces", "same-file"},
+    "path": {"node-files", "same-file"},
+    "path-outside": {"node-files", "node-surfaces", "same-file"},
+    "path-reserved": {"node-files", "node-surfaces", "same-file"},
     "node-twice": {"criterion-carried", "after-known"},
 }
 """What comes along with a mutation, where one thing cannot be wrong alone."""

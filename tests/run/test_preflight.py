@@ -414,7 +414,10 @@ def test_what_a_node_cannot_be_told_is_refused(
     assert (named in found.problem, found.where, found.fatal) == (True, "node n", True)
 
 
-def test_an_agent_that_is_not_installed_is_named_before_anything_starts(place: Place) -> None:
+def test_an_agent_that_is_not_installed_is_named_before_anything_starts(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "prefix", "/nowhere")
     place.program("gemini", "0.61.0")
     found = place.only(agents=frozenset({"codex", "gemini"}))
     assert found.fatal

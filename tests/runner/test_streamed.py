@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -365,7 +366,10 @@ def test_nothing_is_said_to_a_turn_that_is_under_way(
         session.deliver("More.")
 
 
-def test_a_program_that_is_missing_is_named(node: Callable[..., Node]) -> None:
+def test_a_program_that_is_missing_is_named(
+    node: Callable[..., Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "prefix", "/nowhere")
     made = node("gemini")
     made.program.unlink()
     made.environ["PATH"] = "/nowhere"
