@@ -11,7 +11,7 @@ from attractor.pipeline.graph import build
 from attractor.run import config
 from attractor.run.preflight import Finding, Plan
 from attractor.run.request import Request
-from attractor.run.run_preflight import plan_of_run
+from attractor.run.run_preflight import plan_of_run, unknown_agents
 
 WHOLE = """
 digraph p {{
@@ -180,3 +180,20 @@ def test_a_command_that_would_leave_its_tree_is_refused(folder: str) -> None:
 
 def test_a_folder_of_the_project_may_be_named_from_the_root() -> None:
     assert planned(target_dir="/p/sub").mistakes == ()
+
+
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        ('review="self,gemin"', ["gemin"]),
+        ('review="self,gemini"', []),
+        ('judge_agent="clod"', ["clod"]),
+        ("", []),
+    ],
+)
+def test_a_reviewer_or_judge_that_no_agent_is_is_refused(said: str, named: list[str]) -> None:
+    graph = build(parse(f'digraph g {{ {said}; a [shape=box, handler="codergen"]; }}'))
+    known = config.load(None, {})
+    found = [*unknown_agents(graph, known, ["claude", "gemini"])]
+    assert [each.problem for each in found] == [f"there is no agent {name!r}" for name in named]
+    assert all(each.fatal and "gemini" in each.fix for each in found)
