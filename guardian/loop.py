@@ -149,9 +149,10 @@ class Loop:
         self._decide([each for _, each in heard], results)
         self._append()
         while self.core.stale:
-            # The graph has grown: what follows is decided on the new one.
+            # The graph has grown: what follows is decided on the new one, or on none.
+            self._ahead = True
             self._record, self.core = self._opened()
-            self._shown = -1
+            self._ahead, self._shown = False, -1
             self._decide([], [])
             self._append()
         self._letters.acknowledge([name for name, _ in heard])

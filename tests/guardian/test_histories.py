@@ -967,3 +967,23 @@ def test_what_is_used_without_an_answer_counts(house: type[Any]) -> None:
         history.happens("wait 0")
         history.happens("wait 20")
     assert history.house.story().spent_tokens == 300
+
+
+def test_a_disk_that_is_full_just_when_the_graph_has_grown_loses_nothing(
+    house: type[Any], full: Any
+) -> None:
+    history = History(house, ONE, Limits(max_attempts=1), replan=True)
+    for what in ("begin", "rubric", "w RUNNER_EXITED wrote=no + gone w"):
+        history.happens(what)
+    appends = [0]
+
+    def point(what: str) -> None:
+        appends[0] += what == "append"
+        if what == "append" and appends[0] == 3:  # the new nodes are written, and no more
+            raise full(what)
+
+    history.house.point = point
+    history.house.finish(history.task("replan", "w"), {"parts": [PART, PART]})
+    assert history.house.loop.patient_step() is False
+    history.house.audit.agrees(history.house.loop.core)
+    assert "w_1 dispatched 1" in history.happens("wait 2")
