@@ -20,7 +20,6 @@ from guardian.additions import Added, shown
 
 ALLOW: Final = ".attractor-allow"
 TOO_LARGE: Final = "too-large"
-OWN_ALLOWANCE: Final = "own-allowance"
 MOST_FINDINGS: Final = 50
 _MOST_ALLOW_BYTES: Final = 64 * 1024
 _MOST_COMMITS: Final = 1_000

@@ -16,8 +16,8 @@ from attractor.run.layout import RunLayout, state_folder
 from attractor.run.locate import project_above, rehearsals, runs_of
 from attractor.run.progress import count, duration
 from attractor.run.recount import done, state_of, story_of
-from attractor.run.report import seconds_of
 from attractor.run.story import Story
+from attractor.run.times import seconds_of
 from signals.clock import SystemClock
 
 _NANOSECONDS = 1_000_000_000

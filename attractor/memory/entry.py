@@ -44,7 +44,6 @@ class Kind(StrEnum):
         return self in {Kind.DECISION, Kind.CONSTRAINT}
 
 
-HANDED_IN: Final = (Kind.DECISION, Kind.CONSTRAINT, Kind.LESSON, Kind.PRACTICE)
 IMPORTANCE: Final = {
     Kind.DECISION: 1.0,
     Kind.CONSTRAINT: 1.0,

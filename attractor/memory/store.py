@@ -130,7 +130,7 @@ class Store:
             store = cls(connection, path)
             try:
                 store._prepare()
-            except BaseException:
+            except BaseException:  # no connection stays open, and the error goes on
                 connection.close()
                 raise
             return store
@@ -173,7 +173,7 @@ class Store:
             try:
                 yield
                 self._connection.execute("COMMIT")
-            except BaseException:
+            except BaseException:  # nothing stays half done, and the error goes on
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise

@@ -99,11 +99,6 @@ def approve(folder: str, project: str, clock: Clock, *, by: str, keep: bool = Tr
     return notes
 
 
-def is_approved(folder: str) -> bool:
-    """Say whether somebody has approved this plan."""
-    return os.path.isfile(os.path.join(folder, APPROVED))
-
-
 def _entry(known: Mapping[str, Any], plan: Plan, called: Names) -> str:
     goal = " ".join(str(known["goal"]).split())[:_MOST_ENTRY]
     nodes = ", ".join(each.id for each in plan.nodes)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Final, NamedTuple, final
 
 from attractor.pipeline.graph import Graph, NodeId
@@ -21,6 +20,7 @@ from attractor.run.plan import Plan
 from attractor.run.records import Decision
 from attractor.run.states import RUNNING, NodeState
 from attractor.run.story import Story, StoryEvent
+from attractor.run.times import seconds_of
 
 WAITING: Final = 3
 """The exit status when nothing moves until a person decides."""
@@ -155,8 +155,8 @@ def view(story: Story, graph: Graph, live: Mapping[str, Live], now_ns: int) -> V
         _row(story, node.id, graph.handler(node), live.get(node.id, Live()), now_ns)
         for node in graph.nodes.values()
     )
-    began = _seconds(story.began_at)
-    until = _seconds(story.ended_at) or now_ns / 1e9
+    began = seconds_of(story.began_at)
+    until = seconds_of(story.ended_at) or now_ns / 1e9
     doing = [_DOING.get(each.kind, each.kind) for each in story.tasks.values() if not each.node]
     return View(
         run_id=run_id,
@@ -175,7 +175,7 @@ def view(story: Story, graph: Graph, live: Mapping[str, Live], now_ns: int) -> V
 
 def _rest(story: Story, now_ns: int) -> Iterator[str]:
     last = story.pauses[-1] if story.pauses and story.ended is None else None
-    if last is not None and now_ns / 1e9 < _seconds(last.until):
+    if last is not None and now_ns / 1e9 < seconds_of(last.until):
         yield _with(f"rests until {last.until}", last.why)
 
 
@@ -300,8 +300,8 @@ def _elapsed(node: NodeStory, now_ns: int) -> float | None:
     if not node.attempts:
         return None
     last = node.attempts[-1]
-    until = _seconds(last.ended) or now_ns / 1e9
-    return max(until - _seconds(node.attempts[0].began), 0.0)
+    until = seconds_of(last.ended) or now_ns / 1e9
+    return max(until - seconds_of(node.attempts[0].began), 0.0)
 
 
 def _last(story: Story, node_id: str, node: NodeStory, live: Live) -> str:
@@ -327,14 +327,6 @@ def _card(decision: Decision, run_id: str) -> Card:
         deadline=decision.deadline,
         command=shlex.join([*words, "--run", run_id] if run_id else words),
     )
-
-
-def _seconds(at: str) -> float:
-    """Return the time that a journal wrote; 0 for none."""
-    try:
-        return datetime.fromisoformat(at).timestamp()
-    except ValueError:
-        return 0.0
 
 
 def duration(seconds: float | None) -> str:

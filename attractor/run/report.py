@@ -15,7 +15,6 @@ import json
 import os
 import shlex
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any, Final
 
 from attractor.pipeline.graph import Graph, Node
@@ -26,6 +25,7 @@ from attractor.run.records import Decision
 from attractor.run.roles import role
 from attractor.run.states import NodeState
 from attractor.run.story import BEGAN_AGAIN, Story
+from attractor.run.times import seconds_of
 from signals import atomic
 from signals.atomic import fsync_folder, storage_errors
 
@@ -276,14 +276,6 @@ def _totals(story: Story, nodes: list[dict[str, Any]]) -> dict[str, Any]:
 def _amount(usage: Mapping[str, Any], key: str) -> float:
     value = usage.get(key)
     return float(value) if isinstance(value, int | float) else 0.0
-
-
-def seconds_of(at: str) -> float:
-    """Return the time that a journal wrote; 0 for none."""
-    try:
-        return datetime.fromisoformat(at).timestamp()
-    except ValueError:
-        return 0.0
 
 
 def _text(value: object) -> str:

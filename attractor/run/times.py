@@ -1,4 +1,4 @@
-"""The journal's times as numbers."""
+"""The journal's times as numbers; without `datetime`, which a Guardian would carry all night."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ _PARTS: Final = 6
 
 
 def seconds_of(text: str) -> float:
-    """Return a time of the journal in seconds since 1970; 0 for none."""
-    whole, _, rest = text.rstrip("Z").partition(".")
+    """Return a time in UTC in seconds since 1970; 0 for none."""
+    whole, _, rest = text.removesuffix("+00:00").rstrip("Z").partition(".")
     parts = [int(each) for each in re.findall(r"\d+", whole)]
     if len(parts) != _PARTS:
         return 0.0
-    return calendar.timegm((*parts, 0, 0, 0)) + float(f"0.{rest or 0}")
+    try:
+        return calendar.timegm((*parts, 0, 0, 0)) + float(f"0.{rest or 0}")
+    except ValueError:
+        return 0.0

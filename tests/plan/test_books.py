@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -110,10 +111,10 @@ def test_who_is_killed_in_between_is_completed_and_nothing_is_there_twice(
         during.setattr(books, step, killed)
         with pytest.raises(Killed):
             books.approve(folder, project, clock, by="a person")
-    assert not books.is_approved(folder)
+    assert not os.path.isfile(os.path.join(folder, books.APPROVED))
     clock.advance(60)
     assert books.approve(folder, project, clock, by="a person") == []
-    assert books.is_approved(folder)
+    assert os.path.isfile(os.path.join(folder, books.APPROVED))
     assert len(_beads(project)) == 6
     before = _beads(project)
     clock.advance(60)
@@ -162,7 +163,7 @@ def test_what_is_only_rehearsed_leaves_nothing_but_its_approval(
     project: str, folder: str, clock: Any
 ) -> None:
     assert books.approve(folder, project, clock, by="--yes", keep=False) == []
-    assert books.is_approved(folder)
+    assert os.path.isfile(os.path.join(folder, books.APPROVED))
     assert _beads(project) == {}
     assert Store(project, clock).names("promises") == []
 

@@ -21,6 +21,7 @@ from attractor.run.journal import Entry
 from attractor.run.layout import RunLayout
 from attractor.run.prose import Markdown, Plain, in_line
 from attractor.run.story import BEGAN_AGAIN, read
+from attractor.run.times import seconds_of
 from signals import atomic
 
 PIPELINE = """
@@ -48,7 +49,7 @@ def graph() -> Graph:
 def night(until: str = "", *more: Said) -> dict[str, Any]:
     """The document after the night's entries up to the first that has these words, and more."""
     entries = told(until, *more)
-    return report.final(read(entries), graph(), report.seconds_of(entries[-1].at) + 5)
+    return report.final(read(entries), graph(), seconds_of(entries[-1].at) + 5)
 
 
 def told(until: str, *more: Said) -> list[Entry]:
