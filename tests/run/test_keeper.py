@@ -191,7 +191,11 @@ def test_told_to_end_it_ends_its_children_first(layout: RunLayout, keeper: Any) 
 
 def test_a_rehearsal_has_its_model_as_long_as_its_guardian(layout: RunLayout, keeper: Any) -> None:
     write_request(layout, rehearsed=True)
-    child = keeper(STAYS.replace("signal.pause()", "sys.stdin.read(); sys.exit(0)"))
+    os.mkfifo(os.path.join(layout.root, "end"))
+    child = keeper(STAYS.replace("signal.pause()", "open(root + '/end').read(); sys.exit(0)"))
+    heard(child, *BEGUN)  # or the model is ended before it has said who it is
+    with open(os.path.join(layout.root, "end"), "wb"):
+        pass
     assert said(child)
     assert child.returncode == 0
     assert owner_of(pids(layout, "model")[0]) is None
