@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -320,10 +321,11 @@ def ground(tmp_path: Path, attractor: Callable[..., Any]) -> Iterator[Ground]:
 
 
 def _told_of(root: str) -> list[str]:
-    """Return the command lines in which a run is named."""
+    """Return the command lines in which a run is named; its name may begin another run's."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
-            if root.encode() in (words := path.read_bytes()):
-                found.append(words.decode(errors="replace"))
+            words = path.read_bytes().decode(errors="replace")
+            if re.search(rf"{re.escape(root)}(?![\w-])", words):
+                found.append(words)
     return found
