@@ -32,7 +32,8 @@ _MOST_CAUSE: Final = 200
 _MOST_NAMED: Final = 5
 MERGE_IT: Final = "merge it"
 GIVE_BACK: Final = "give it back"
-_REVIEW_OPTIONS: Final = (MERGE_IT, GIVE_BACK, GIVE_UP)
+REVIEW_OPTIONS: Final = (MERGE_IT, GIVE_BACK, GIVE_UP)
+VERDICT_OPTIONS: Final = (RETRY, GIVE_UP)
 _GATES: Final = frozenset({Role.CHECK, Role.JUDGE})
 
 
@@ -81,7 +82,7 @@ def _silent(core: Core, task: Task, said: Answer) -> None:
     who = f"{_WORDS.get(task.kind, task.kind)} of {task.node}"
     cause = " ".join(why.split())[:_MOST_CAUSE]
     question = f"{who} gave no result {before + 1} times: {cause}"
-    ask(core, task.node, "verdict", question, (RETRY, GIVE_UP), context=why)
+    ask(core, task.node, "verdict", question, VERDICT_OPTIONS, context=why)
 
 
 def _input_unanswered(core: Core, task: Task, why: str, usage: Usage) -> None:
@@ -253,8 +254,10 @@ def reject(
     """Give the work back to the session that made it, or end the attempt."""
     current, limits = core.attempt(name), core.terms[name].limits
     if current.closed:
-        # Nobody is there to be told; the next attempt is. A person's word is worth one more.
-        fail(core, name, reason, free=not bounded, feedback=feedback, **done)
+        # Nobody is there to be told; the next attempt is. A person's word is worth one more, and
+        # so is a session that was ended with the run.
+        free = current.stopped or not bounded
+        fail(core, name, reason, free=free, feedback=feedback, **done)
         return
     if bounded and current.rejections + 1 >= limits.max_attempts:
         times = current.rejections + 1
@@ -271,7 +274,7 @@ def reject(
 # Reviews, and what is learnt
 
 
-_REVIEW: Final = ("reviewer", "outcome", "findings", "why", "allowed", "seconds")
+_REVIEW: Final = ("reviewer", "outcome", "findings", "why", "allowed", "stood_in", "seconds")
 
 
 def _review(core: Core, task: Task, said: Answer) -> None:
@@ -291,7 +294,7 @@ def _review(core: Core, task: Task, said: Answer) -> None:
     times = core.attempt(task.node).rejections
     before = f", after it was sent back {times} times" if times else ""
     question = f"{who} of {task.node} found something{before}. What now?"
-    said_ = _decision(core, task.node, "review", question, _REVIEW_OPTIONS)
+    said_ = _decision(core, task.node, "review", question, REVIEW_OPTIONS)
     core.add(
         StoryEvent.DECISION_ASKED,
         {**said_, **done, "context": text, "commit": task.about["commit"]},
@@ -302,7 +305,7 @@ def _is_last(core: Core, name: str) -> bool:
     """Say whether what is given back now would be lost: all turns, or all attempts, are used."""
     current, most = core.attempt(name), core.terms[name].limits.max_attempts
     if current.closed:
-        return core.story.node(name).charged >= most
+        return not current.stopped and core.story.node(name).charged >= most
     return current.rejections + 1 >= most
 
 
@@ -389,6 +392,8 @@ def _merge(core: Core, task: Task, said: Answer) -> None:
     done: dict[str, Any] = {"task": task.id, "attempt": task.attempt}
     tool = core.terms[task.node].role is Role.TOOL
     if status == "merged":
+        if said.get("note"):
+            core.add(StoryEvent.NOTED, {"what": str(said["note"])[:_MOST_TEXT]})
         data = {**done, "outcome": "pass", "merged": said["commit"]}
         if tool:
             core.move(task.node, NodeEvent.GATE_PASSED, closed=True, **data)

@@ -55,27 +55,54 @@ class Scanned:
 def scan(git: Git, project: str, base: str, commit: str) -> Scanned:
     """Scan what the commit adds to its base."""
     files = additions.added(git, base, commit)
-    found = scan_files(((each.path, each.lines) for each in files), _authors(git, base))
+    known, allowances = usual(git, project, base)
+    found = scan_files(((each.path, each.lines) for each in files), known)
     scanned = Scanned()
     if len(found) >= MOST:
         scanned.notes.append(f"the scan ended after {MOST} places; there may be more")
-    allowances = allowances_in(_allow_file(project))
     for each in _own_allowances(files):
         scanned.findings.append(each)
         scanned.notes.append(f"{ALLOW}:{each['line']}: {_ALLOWED_BY_ITSELF}")
     for path, line, kind, problem, fix in [*_large(files), *_said(found)]:
         place = {"file": shown(path), "line": line}
-        if any(_covers(each, path, kind) for each in allowances):
+        if _is_allowed(allowances, path, kind):
             scanned.allowed.append({**place, "kind": kind})
         else:
             scanned.findings.append({**place, "problem": problem, "fix": fix})
     return _bounded(scanned)
 
 
+@final
+class Usual(NamedTuple):
+    """What is no finding in a project."""
+
+    known: frozenset[str]
+    allowed: tuple[Allowance, ...]
+
+
+def usual(git: Git, project: str, base: str) -> Usual:
+    """Return which addresses the history shows anyway, and what a person has allowed."""
+    return Usual(frozenset(_authors(git, base)), tuple(allowances_in(_allow_file(project))))
+
+
+def kinds(git: Git, base: str, commit: str, usual: Usual) -> list[str]:
+    """Return of which kinds is what a commit adds and its message says, without what is usual."""
+    files = additions.added(git, base, commit)
+    message = git.ask("show", "--no-patch", "--format=%B", commit, "--").decode("utf-8", "replace")
+    said = ("", list(enumerate(message.split("\n"), 1)))
+    found = scan_files([*((each.path, each.lines) for each in files), said], usual.known)
+    rows = (*_large(files), *_said(found))
+    return sorted({row[2] for row in rows if not _is_allowed(usual.allowed, row[0], row[2])})
+
+
 def allowances_in(text: str) -> list[Allowance]:
     """Return what a file allows: a line is a pattern of paths and the kinds; `#` is a comment."""
     lines = (line.partition("#")[0].split() for line in text.splitlines())
     return [Allowance(words[0], frozenset(words[1:])) for words in lines if words]
+
+
+def _is_allowed(allowances: Sequence[Allowance], path: str, kind: str) -> bool:
+    return any(_covers(each, path, kind) for each in allowances)
 
 
 def _covers(allowance: Allowance, path: str, kind: str) -> bool:

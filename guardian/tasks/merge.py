@@ -6,7 +6,8 @@ asks again gets the same content. Nothing else is moved: no other branch, no che
 
 It always is a merge commit, also where the branch could have been moved forward, because its
 message says which node and attempt it came from. A person who has the branch checked out would
-suddenly see changes that are not theirs: that is refused.
+suddenly see changes that are not theirs: that is refused. Work in whose history a scan finds
+something is merged as one commit without that history (guardian/packing.py).
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from typing import Any, Final
 
 from attractor.errors import ToolError
 from attractor.git import MOST_BYTES, Git, repository
+from attractor.run.branch import node_branch
 from attractor.run.layout import RunLayout, escape
-from guardian import trees
+from guardian import packing, trees
 from guardian.checking import CHECK_SECONDS, known, missed, run_checks
+from guardian.packing import Packed
 from signals.clock import Clock
 
 _OF_A_MERGE: Final = 2
@@ -52,12 +55,26 @@ def run(spec: Mapping[str, Any], clock: Clock) -> dict[str, Any]:
         return _error(wrong, start)
     if project.holds(start, commit):
         return _moved(project, spec, start, start)
+    given = packing.packed(project, project.work_tree, start, commit)
+    if given.why and project.holds(start, given.commit):
+        return _moved(project, spec, start, start) | _told(spec, given)
     with trees.opened(project.work_tree, folder, start, clock) as tree:
-        made, answer = _merged(tree.git, spec, start, commit)
+        made, answer = _merged(tree.git, spec, start, given.commit)
         if made:
             answer = _tested(spec, tree.path, start, made, clock)
         # Whatever the checks have done there, it is this commit that was tested.
-        return answer or _moved(project, spec, start, made)
+        return answer or _moved(project, spec, start, made) | _told(spec, given)
+
+
+def _told(spec: Mapping[str, Any], given: Packed) -> dict[str, Any]:
+    """Return what a person has to know of work that was merged without its history."""
+    if not given.why:
+        return {}
+    branch = node_branch(spec["request"]["run_id"], spec["node"])
+    return {
+        "note": f"{spec['node']}: its history holds {given.why}, so its last state was merged as"
+        f" one commit; the branch {branch} still has that history: do not push it"
+    }
 
 
 def _name(spec: Mapping[str, Any]) -> str:
@@ -91,12 +108,15 @@ def _is_ours(project: Git, spec: Mapping[str, Any], head: str, now: str) -> bool
 
     Such a merge was tested; its node may have been ended for another reason.
     """
-    known = {project.commit(spec["commit"]), *spec.get("handed_in", ())}
+    known = {project.commit(spec["commit"]), *spec.get("handed_in", ())} - {""}
     at = head or project.commit(spec["base_commit"])
     words = ("rev-list", "--first-parent", "--parents", "--reverse", now, f"^{at}", "--")
     for line in project.text(*words).splitlines():
         made, *parents = line.split()
-        if len(parents) != _OF_A_MERGE or parents[0] != at or parents[1] not in known:
+        if len(parents) != _OF_A_MERGE or parents[0] != at:
+            return False
+        whole = (packing.pack(project, at, each) for each in known)
+        if parents[1] not in known and parents[1] not in whole:
             return False
         at = made
     return at == now

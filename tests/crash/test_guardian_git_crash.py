@@ -15,6 +15,7 @@ from attractor.run.layout import RunLayout, run_layout
 pytestmark = pytest.mark.crash
 
 BRANCH = "attractor/r/integration"
+KEY = "ghp_" + "0123456789abcdefghijABCDEFGHIJ012345"
 TREE = """
 import os
 from guardian import trees
@@ -105,11 +106,15 @@ def test_a_clean_tree_is_whole_and_leaves_nothing_whenever_it_is_asked_for_again
     assert swept.points > 15
 
 
+@pytest.mark.parametrize("history", ["kept", "left out"])
 def test_a_merge_moves_the_branch_once_whenever_it_is_asked_for_again(
-    sweep: Callable[..., Any], template: Path
+    history: str, sweep: Callable[..., Any], template: Path
 ) -> None:
     head = git("rev-parse", BRANCH, cwd=template)
     two = git("rev-parse", "attractor/r/two", cwd=template)
+    if history == "left out":
+        two = git("commit-tree", f"{two}^{{tree}}", "-p", two, "-m", f"use {KEY}", cwd=template)
+        git("branch", "-f", "attractor/r/two", two, cwd=template)
 
     def fresh(state: Path) -> None:
         layout = copied(state, template)
@@ -129,8 +134,12 @@ def test_a_merge_moves_the_branch_once_whenever_it_is_asked_for_again(
     def check(state: Path, death: Any) -> None:
         project = state / "p"
         now = git("rev-parse", BRANCH, cwd=project)
-        assert death.recovered == ({"status": "merged", "commit": now, "feedback": ""},)
-        assert git("log", "-1", "--format=%P", now, cwd=project) == f"{head} {two}"
+        (answer,) = death.recovered
+        assert (answer["status"], answer["commit"]) == ("merged", now)
+        merged = git("log", "-1", "--format=%P", now, cwd=project).split()
+        assert merged[0] == head
+        assert (merged[1] == two) == ("note" not in answer) == (history == "kept")
+        assert KEY not in git("log", "--format=%B", now, cwd=project)
         assert git("ls-tree", "--name-only", now, cwd=project) == "base\none\ntwo"
         moves = git("reflog", "show", "--format=%H", BRANCH, cwd=project).split()
         assert moves.index(now) == 0
@@ -139,5 +148,6 @@ def test_a_merge_moves_the_branch_once_whenever_it_is_asked_for_again(
         assert of_the_person(project) == of_the_person(template)
         assert not list(Path(run_layout(str(project), "r").trees).iterdir())
 
-    swept = sweep("a merge", MERGE, fresh=fresh, check=check, recover="again", limit=24)
+    name = "a merge" if history == "kept" else "a merge without its history"
+    swept = sweep(name, MERGE, fresh=fresh, check=check, recover="again", limit=24)
     assert swept.points > 20

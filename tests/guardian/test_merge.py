@@ -1,4 +1,7 @@
-"""Merging: one commit, tested after it is made; conflicts and red checks go back; nothing else."""
+"""Merging: one commit, tested after it is made; conflicts and red checks go back; nothing else.
+
+No history in which a scan finds something comes into the branch that a person merges.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,13 @@ import pytest
 
 from attractor.git import repository
 from attractor.run.layout import run_layout
-from guardian import trees
+from guardian import packing, trees
 from guardian.tasks import merge
 from signals.clock import SystemClock
 
 BRANCH = "attractor/r/integration"
+KEY = "ghp_" + "0123456789abcdefghijABCDEFGHIJ012345"
+TAKEN_OUT = "key = os.environ['KEY']\n"
 
 
 def git(*words: str, cwd: Path) -> str:
@@ -34,7 +39,7 @@ class Work:
         git("reset", "-q", "--hard", self.base, cwd=folder)
         (folder / "src" / "a.txt").write_text("the person is at work\n")
 
-    def commit(self, subject: str, files: dict[str, str], parent: str) -> str:
+    def commit(self, subject: str, files: dict[str, str], *parents: str) -> str:
         """Make a commit without touching the checkout."""
         index = f"{self.project}/.git/made-index"
         env = {**os.environ, "GIT_INDEX_FILE": index}
@@ -47,15 +52,15 @@ class Work:
             )  # fmt: skip
             return done.stdout.decode().strip()
 
-        if parent:
-            say("read-tree", parent)
+        if any(parents):
+            say("read-tree", parents[0])
         for name, text in files.items():
             blob = say("hash-object", "-w", "--stdin", data=text)
             say("update-index", "--add", "--cacheinfo", f"100644,{blob},{name}")
         tree = say("write-tree")
         os.unlink(index)
-        parents = ("-p", parent) if parent else ()
-        return say("commit-tree", tree, *parents, "-m", subject)
+        named = [word for each in parents if each for word in ("-p", each)]
+        return say("commit-tree", tree, *named, "-m", subject)
 
     def spec(self, commit: str, head: str = "", **said: Any) -> dict[str, Any]:
         request = {
@@ -329,3 +334,103 @@ def test_a_merge_killed_after_the_branch_was_moved_is_found_done(
     monkeypatch.setattr(trees, "opened", None)  # nothing is merged a second time
     assert merge.run(spec, SystemClock()) == done
     assert repository(str(work.project)).branch(BRANCH) == done["commit"]
+
+
+# -- work whose history must not be merged
+
+
+def commits(work: Work, *steps: dict[str, str], subject: str = "work") -> list[str]:
+    """Commit these files one after the other, and return the commits."""
+    made: list[str] = []
+    for files in steps:
+        made.append(work.commit(subject, files, made[-1] if made else work.base))
+    return made
+
+
+def said(work: Work, *words: str) -> str:
+    return git(*words, cwd=work.project)
+
+
+def history(work: Work) -> str:
+    return said(work, "log", "-p", "-m", "--format=%H %P%n%B", work.head)
+
+
+def test_a_key_that_was_committed_and_taken_out_is_in_no_history_that_is_merged(work: Work) -> None:
+    first, last = commits(work, {"a.py": f"key = '{KEY}'\n"}, {"a.py": TAKEN_OUT, "b": "b\n"})
+    answer = work.merge(last)
+    assert answer["status"] == "merged"
+    assert KEY not in history(work)
+    assert first not in history(work)
+    assert work.file("a.py") == TAKEN_OUT.strip()
+    assert said(work, "log", "--topo-order", "--format=%s", work.head).split("\n") == [
+        "Merge impl, attempt 2, of run r",
+        "The work of a node, as one commit",
+        "base",
+    ]
+    assert f"token in commit {first:.12}" in answer["note"]
+    assert "attractor/r/impl still has that history" in answer["note"]
+    assert KEY not in answer["note"]
+
+
+def test_a_key_in_the_message_of_a_commit_counts_as_one_in_a_file(work: Work) -> None:
+    (commit,) = commits(work, {"a.py": "a\n"}, subject=f"use {KEY}")
+    assert "token in commit" in work.merge(commit)["note"]
+    assert KEY not in history(work)
+
+
+def test_a_history_without_findings_is_merged_as_it_is(work: Work) -> None:
+    one, two = commits(work, {"a.py": "a = 1\n"}, {"a.py": "a = 2\n"})
+    answer = work.merge(two)
+    assert answer == {"status": "merged", "commit": work.head, "feedback": ""}
+    assert {one, two} <= set(said(work, "log", "--format=%H", work.head).split("\n"))
+
+
+def test_what_a_person_has_allowed_stays_in_the_history(work: Work) -> None:
+    (work.project / ".attractor-allow").write_text("keys/* token\n")
+    first, last = commits(work, {"keys/a": KEY}, {"keys/a": "none\n"})
+    assert "note" not in work.merge(last)
+    assert first in history(work)
+
+
+def test_what_was_merged_without_its_history_is_found_done_when_it_is_asked_for_again(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *_, last = commits(work, {"a.py": f"key = '{KEY}'\n"}, {"a.py": TAKEN_OUT})
+    other = work.commit("other", {"other": "1\n"}, work.base)
+    head = work.merge(other)["commit"]
+    spec = work.spec(last, head)
+    done = merge.run(spec, SystemClock())
+    monkeypatch.setattr(trees, "opened", None)  # nothing is merged a second time
+    assert merge.run(spec, SystemClock()) == done
+    assert work.head == done["commit"]
+
+
+def test_a_merge_whose_end_nobody_saw_is_known_as_ours_also_without_its_history(work: Work) -> None:
+    *_, last = commits(work, {"a.py": f"key = '{KEY}'\n"}, {"a.py": TAKEN_OUT})
+    head = work.merge(work.commit("first", {"first": "1\n"}, work.base))["commit"]
+    unseen = work.merge(last, head)["commit"]
+    other = work.commit("other", {"other": "1\n"}, work.base)
+    answer = work.merge(other, head, handed_in=[last])
+    assert (answer["status"], said(work, "rev-parse", f"{work.head}^1")) == ("merged", unseen)
+    stranger = work.commit("stranger", {"stranger": "1\n"}, work.base)
+    assert "somebody else moved" in work.merge(stranger, head, handed_in=[other])["error"]
+
+
+def test_a_conflict_that_was_resolved_in_the_branch_of_the_node_stays_resolved(work: Work) -> None:
+    first, mine = commits(work, {"src/a.txt": f"{KEY}\n"}, {"src/a.txt": "mine\n"})
+    head = work.merge(work.commit("theirs", {"src/a.txt": "theirs\n"}, work.base))["commit"]
+    assert work.merge(mine, head)["status"] == "conflict"
+    resolved = work.commit("resolved", {"src/a.txt": "both\n"}, mine, head)
+    answer = work.merge(resolved, head)
+    assert (answer["status"], work.file("src/a.txt")) == ("merged", "both")
+    assert first not in history(work)
+    assert KEY not in history(work)
+
+
+def test_more_commits_than_are_scanned_are_merged_as_one(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, "_MOST_COMMITS", 2)
+    *_, second, third = commits(work, {"a": "1\n"}, {"a": "2\n"}, {"a": "3\n"})
+    assert "more than 2 commits" in work.merge(third)["note"]
+    assert second not in history(work)
