@@ -19,6 +19,7 @@ import os
 import select
 import signal as posix_signals
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Protocol, Self, final
 
@@ -46,6 +47,8 @@ _USAGE: Final = "usage: python -I -m attractor.keeper RUN_ROOT\n"
 _END_SECONDS: Final = 60.0
 _TELL_SECONDS: Final = 30.0
 _TICK_SECONDS: Final = 1.0
+_SAID_SECONDS: Final = 10.0
+_LOOK_SECONDS: Final = 0.02
 _STOPS: Final = (posix_signals.SIGTERM, posix_signals.SIGINT, posix_signals.SIGHUP)
 
 
@@ -95,19 +98,33 @@ def hold(layout: RunLayout, clock: Clock) -> Iterator[Record]:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         fd = os.open(layout.keeper_lock, flags, 0o600)
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked(fd, layout, clock):
             pid = read_object(layout.keeper).get("pid", "unknown")
             fix = "nothing is to be done: it looks after the run"
             problem = f"the run has a keeper already, process {pid}"
-            raise BusyError(problem, where=layout.root, fix=fix) from None
+            raise BusyError(problem, where=layout.root, fix=fix)
         record = Record(layout, clock)
         yield record
         # While we still hold it: after that it would be the next keeper's.
         record.remove()
     finally:
         os.close(fd)
+
+
+def _locked(fd: int, layout: RunLayout, clock: Clock) -> bool:
+    """Take the lock; False where a keeper has it that is on the record.
+
+    A keeper takes the lock before it says so, and gives it back after it has taken that back. In
+    between it is waited for: it comes, or goes and leaves the run to us.
+    """
+    deadline = clock.monotonic() + _SAID_SECONDS
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        if keeping.keeper(layout)[1] is Liveness.ALIVE or clock.monotonic() >= deadline:
+            return False
+        time.sleep(_LOOK_SECONDS)
 
 
 @final

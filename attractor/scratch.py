@@ -33,6 +33,19 @@ def scratch(name: str, clock: Clock) -> Iterator[str]:
         shutil.rmtree(made, ignore_errors=True)
 
 
+def remove_folder(path: str) -> None:
+    """Remove a folder, also what a check made unwritable in it; no link is followed."""
+    shutil.rmtree(path, ignore_errors=True)
+    if not os.path.lexists(path):
+        return
+    # Only now, as it is rare: a folder that its maker may not write cannot be emptied.
+    for at, names, _ in os.walk(path):
+        for each in (at, *(os.path.join(at, name) for name in names)):
+            if not stat.S_ISLNK(os.lstat(each).st_mode):
+                os.chmod(each, 0o700)
+    shutil.rmtree(path)
+
+
 def _sweep(prefix: str, clock: Clock) -> None:
     above = tempfile.gettempdir()
     oldest = clock.wall_ns() / 1e9 - _STALE_SECONDS

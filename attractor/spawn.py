@@ -41,6 +41,7 @@ OwnModule = Literal[
     "guardian.task",
     "runner",
     "runner.checks",
+    "runner.clean",
     "runner.judged",
 ]
 

@@ -26,12 +26,14 @@ from peers import Peer
 
 from attractor.pipeline.dot import parse
 from attractor.pipeline.graph import Graph, build
+from attractor.pipeline.load import load
 from attractor.run.fold import RunEvent
 from attractor.run.journal import Journal
 from attractor.run.journal import read as read_journal
 from attractor.run.request import Request
 from attractor.run.states import NodeState
 from guardian.loop import Loop
+from guardian.view import View
 from signals.clock import SystemClock
 
 SHAPES = {"chain of 100": CHAIN, "fan-out of 100": FAN, "1,000 mixed": MIXED}
@@ -47,6 +49,7 @@ def rows() -> Iterator[Row | Line]:
         with peers.running(folder) as engines:
             for shape, widths in SHAPES.items():
                 yield from _overhead(shape, widths, engines)
+        yield _shown(folder)
         project, commit = guarded.project_in(os.path.join(folder, "project"))
         yield from _process(project, commit)
         yield _tool(project, commit, folder)
@@ -134,6 +137,23 @@ def _to_the_end(loop: Loop) -> None:
         pass
     assert loop.story.ended
     assert loop.story.ended["result"] == "validated"
+
+
+def _shown(folder: str) -> Row:
+    """Return what it takes to show one move in the file of 1,000 nodes."""
+    path = os.path.join(folder, "shown.dot")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(guarded.layers([1] * 1_000, f"{WORK}, status=pending"))
+    view, nodes = View(path), list(load(path)[1].nodes)
+    statuses = dict.fromkeys(nodes, NodeState.PENDING)
+    moving = iter(nodes)
+
+    def move() -> None:
+        statuses[next(moving)] = NodeState.ACTIVE
+        view.show(statuses)
+
+    what = "a move shown in the DOT file of 1,000 nodes"
+    return paired(what, move, "reading and parsing that file", lambda: load(path))
 
 
 def _process(project: str, commit: str) -> Iterator[Row | Line]:

@@ -12,16 +12,15 @@ from typing import Any, Final
 from attractor.pipeline.graph import NodeId
 from attractor.run.limits import seconds
 from attractor.run.records import Decision
-from attractor.run.reviews import SCAN
 from attractor.run.roles import Role, options
 from attractor.run.states import DONE, NodeEvent, NodeState
 from attractor.run.story import StoryEvent
 from attractor.run.times import seconds_of
-from guardian import answers, way_back
+from guardian import answers, space, way_back
 from guardian.breaker import Action
 from guardian.budget import Own, room, tokens_for, used_up
 from guardian.core import Core
-from guardian.ending import fail, overdone
+from guardian.ending import fail, keep, overdone
 from guardian.hearing import answered
 from guardian.reviewing import next_reviewer
 
@@ -52,21 +51,31 @@ def advance(core: Core) -> None:
 
 
 def _go_on(core: Core) -> None:
-    for name in core.conditions:
+    for name in list(core.decided):
+        del core.decided[name]
         _go_back(core, name)
     for name in list(core.running):
         FOLLOW[core.terms[name].role](core, name)
     for name in list(core.again):
         _again(core, name)
-    for node in core.plan.ready():
-        _dispatch(core, str(node))
+    _begin_ready(core)
     _books(core)
     _remember(core)
     _end(core)
 
 
 def _rubric(core: Core) -> None:
-    if not core.waits("") and not any(each.kind == "rubric" for each in core.story.tasks.values()):
+    """See that what work is judged by is found or written."""
+    asked = [
+        each
+        for each in core.story.decisions.values()
+        if not each.node and each.attempt == core.story.resumed
+    ]
+    if asked and asked[-1].option == answers.GIVE_UP:
+        answers.stop(core, "no rubric could be made, and a person gave it up")
+    elif any(each.open for each in asked) or core.waits(""):
+        return
+    elif not any(each.kind == "rubric" for each in core.story.tasks.values()):
         _begin(core, "rubric")
 
 
@@ -87,9 +96,12 @@ def _budget(core: Core) -> None:
 
 
 def _may_spend(core: Core, node: str, wanted: int) -> bool:
-    """Say whether the budgets have room; where they never will, the run ends."""
+    """Say whether disk and budgets have room; where budgets never will, the run ends."""
     story = core.story
     if story.stopping is not None or core.paused():
+        return False
+    if core.short:
+        space.rest(core)
         return False
     own = core.terms[node].budget if node else Own()
     found = room(story, core.request, node, own, wanted, core.now)
@@ -102,12 +114,24 @@ def _may_spend(core: Core, node: str, wanted: int) -> bool:
 
 
 def _begin(core: Core, kind: str, node: str = "", about: Mapping[str, Any] | None = None) -> None:
-    """Begin a task that asks a model, where the budgets have room for it."""
-    if _may_spend(core, node, tokens_for(core.characters(node))):
+    """Begin a task; one that asks a model, where the budgets have room for it."""
+    asks = core.asks(kind, node, about or {})
+    if not asks or _may_spend(core, node, tokens_for(core.characters(node))):
         core.begin(kind, node, about)
 
 
 # Beginning
+
+
+def _begin_ready(core: Core) -> None:
+    full = False
+    for node in core.plan.ready():
+        if node in core.busy_ones:
+            # None is given back while others begin.
+            full = full or _places_left(core) <= 0
+            if full:
+                continue
+        _dispatch(core, str(node))
 
 
 def _dispatch(core: Core, name: str) -> None:
@@ -149,18 +173,14 @@ def _again(core: Core, name: str) -> None:
 
 def _may_begin(core: Core, name: str) -> bool:
     last = core.story.node(name).attempt
-    free = core.terms[name].role not in _BUSY or _places_left(core) > 0
+    free = name not in core.busy_ones or _places_left(core) > 0
     return free and (last is None or last.closed)
 
 
-_BUSY: Final = frozenset({Role.WORK, Role.TOOL, Role.CHECK, Role.JUDGE})
-
-
 def _places_left(core: Core) -> int:
-    busy = sum(core.terms[name].role in _BUSY for name in core.running)
     # The session of a failed attempt may still be ending.
     ending = sum(name not in core.running for name in core.story.open_attempts)
-    return core.request.max_parallel - busy - ending
+    return core.request.max_parallel - len(core.working) - ending
 
 
 # What is under way
@@ -200,10 +220,7 @@ def _review(core: Core, name: str) -> None:
         _merge(core, name)
         return
     about = {"commit": commit, "reviewer": who, "number": len(node.reviews) + 1}
-    if who == SCAN:
-        core.begin("review", name, about)
-    else:
-        _begin(core, "review", name, about)
+    _begin(core, "review", name, about)
 
 
 def _merge(core: Core, name: str) -> None:
@@ -247,10 +264,7 @@ def _check(core: Core, name: str) -> None:
         node = core.story.node(name)
         looked = sum(each.get("outcome") == "investigate" for each in node.verdicts[node.since :])
         about = {"commit": core.story.head, "round": looked}
-        if core.terms[name].role is Role.CHECK:
-            core.begin("validate", name, about)
-        else:
-            _begin(core, "validate", name, about)
+        _begin(core, "validate", name, about)
 
 
 def _place(core: Core, name: str) -> None:
@@ -377,11 +391,15 @@ FOLLOW: Final[Mapping[Role, Callable[[Core, str], None]]] = {
 
 
 def _stop(core: Core) -> None:
-    """End the sessions, then the run; what was under way can be taken up again."""
+    """End the sessions, then the run; what was handed in is judged when it goes on."""
     stopping = core.story.stopping
     assert stopping is not None
     for name in list(core.running):
-        if core.terms[name].role is Role.WORK and not core.tasks(name, "merge"):
+        if core.terms[name].role is not Role.WORK or core.tasks(name, "merge"):
+            continue
+        if core.story.state(name) is NodeState.IMPL_COMPLETE:
+            keep(core, name, str(stopping["reason"]))
+        else:
             fail(core, name, str(stopping["reason"]), free=True)
     if not core.wants().runners and not core.merging():
         _close(core, str(stopping["result"]), str(stopping["reason"]))

@@ -26,7 +26,12 @@ Usage = Mapping[str, Any] | None
 RETRY: Final = "retry"
 GIVE_UP: Final = "give up"
 _MOST_SILENCES: Final = 3
-_PAUSE_SECONDS: Final = 2.0
+_MOST_FREE_TRIES: Final = 20
+_PAUSES: Final[Mapping[str, tuple[float, ...]]] = {"rubric": (30.0, 120.0, 300.0)}
+"""What is waited after a try that gave no result, and after the next."""
+_USUAL_PAUSES: Final = (2.0, 4.0, 8.0)
+_FREE_PAUSE: Final = 2.0
+_LONGEST_PAUSE: Final = 300.0
 _MOST_TEXT: Final = 4_000
 _MOST_CAUSE: Final = 200
 _MOST_NAMED: Final = 5
@@ -45,7 +50,9 @@ def answer(core: Core, name: str, said: Answer | None) -> None:
     if core.story.stopping is not None and not task.finished:
         return
     if said is None or "error" in said:
-        _silent(core, task, said or {"error": "it ended without an answer"})
+        # Without a rubric nothing begins: that whoever was to write it was killed is no try.
+        silence = {"error": "it ended without an answer", "free": task.kind == "rubric"}
+        _silent(core, task, said or silence)
         return
     KINDS[task.kind](core, task, said)
 
@@ -67,22 +74,33 @@ def _silent(core: Core, task: Task, said: Answer) -> None:
         # The provider said when: that is no failure of anybody.
         _ended(core, task, why, retry_at=float(at), usage=usage)
         return
-    before = core.story.of(task.node).no_verdicts
-    if before + 1 >= _MOST_SILENCES and task.kind in _GO_ON_WITHOUT:
+    before, free = core.story.of(task.node), said.get("free") is True
+    tries = before.free_tries if free else before.no_verdicts
+    last = tries + 1 >= (_MOST_FREE_TRIES if free else _MOST_SILENCES)
+    if last and task.kind in _GO_ON_WITHOUT:
         _GO_ON_WITHOUT[task.kind](core, task, why, usage)
         return
-    pause = core.now + _PAUSE_SECONDS * 2**before
-    _ended(core, task, why, no_verdict=True, retry_at=pause, usage=usage)
-    if before + 1 < _MOST_SILENCES:
-        return
-    if not task.node:
-        reason = f"no rubric could be made: {why}"
-        stop(core, reason)
-        return
-    who = f"{_WORDS.get(task.kind, task.kind)} of {task.node}"
+    counted = {"free": True} if free else {"no_verdict": True}
+    pause = core.now + _pause(task.kind, tries, free=free)
+    _ended(core, task, why, retry_at=pause, usage=usage, **counted)
+    if last:
+        _ask_for_result(core, task, tries + 1, why)
+
+
+def _pause(kind: str, tries: int, *, free: bool) -> float:
+    """Return how long is waited after a try; one that reached nobody is soon made again."""
+    if free:
+        return min(_FREE_PAUSE * 2.0**tries, _LONGEST_PAUSE)
+    known = _PAUSES.get(kind, _USUAL_PAUSES)
+    return known[min(tries, len(known) - 1)]
+
+
+def _ask_for_result(core: Core, task: Task, times: int, why: str) -> None:
+    who = _WORDS.get(task.kind, task.kind) + (f" of {task.node}" if task.node else "")
     cause = " ".join(why.split())[:_MOST_CAUSE]
-    question = f"{who} gave no result {before + 1} times: {cause}"
-    ask(core, task.node, "verdict", question, VERDICT_OPTIONS, context=why)
+    question = f"{who} gave no result {times} times: {cause}"
+    kind = "verdict" if task.node else "rubric"
+    ask(core, task.node, kind, question, VERDICT_OPTIONS, context=why)
 
 
 def _input_unanswered(core: Core, task: Task, why: str, usage: Usage) -> None:
@@ -132,6 +150,7 @@ _MAY_FAIL: Final[Mapping[str, Callable[[Core, Task, str, Usage], None]]] = {
     "remember": _not_remembered,
 }
 _WORDS: Final = {
+    "rubric": "writing the rubric",
     "validate": "judging",
     "merge": "merging the work",
     "review": "the review",
@@ -160,11 +179,12 @@ def _decision(
     core: Core, node: str, kind: str, question: str, options: tuple[str, ...]
 ) -> dict[str, Any]:
     name = f"d{len(core.story.decisions) + 1}"
-    issue = f"decision {name} about {node}: {question}"
+    issue = f"decision {name} about {node or 'the run'}: {question}"
     return {
         "id": name,
         "node": node,
-        "attempt": core.attempt(node).number,
+        # A run that is resumed is asked anew.
+        "attempt": core.attempt(node).number if node else core.story.resumed,
         "kind": kind,
         "question": question[:_MOST_TEXT],
         "options": [*options],
@@ -185,9 +205,11 @@ def stop(core: Core, reason: str, result: str = "failed", **more: Any) -> None:
 def _rubric(core: Core, task: Task, said: Answer) -> None:
     keys = ("folder", "by", "files", "scope", "acceptance")
     sealed = {key: said[key] for key in keys}
-    core.add(
-        StoryEvent.RUBRIC_SEALED, {**sealed, "task": task.id, "usage": said.get("usage") or {}}
-    )
+    sealed |= {"task": task.id, "usage": said.get("usage") or {}}
+    # Of before the run was resumed.
+    if asked := [each.id for each in core.story.open_decisions() if not each.node]:
+        sealed["withdrawn"] = asked
+    core.add(StoryEvent.RUBRIC_SEALED, sealed)
 
 
 def _validate(core: Core, task: Task, said: Answer) -> None:

@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple, final
 from attractor.agents import asking
 from attractor.agents.answer import Answer
 from attractor.agents.question import READ_ONLY, Question
+from attractor.agents.refusal import unheard
 from attractor.agents.usage import Usage
 from attractor.run import request as requests
 from attractor.run.layout import escape
@@ -113,6 +114,8 @@ def failure(answer: Answer) -> dict[str, Any]:
     said: dict[str, Any] = {"error": answer.error, "error_class": answer.error_class.value}
     if answer.retry_at is not None:
         said["retry_at"] = answer.retry_at
+    if unheard(answer):
+        said["free"] = True
     return said
 
 

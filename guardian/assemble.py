@@ -5,18 +5,21 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, final
 
+from attractor.apart import apart
 from attractor.errors import InputError
+from attractor.pipeline.facts import MANIFEST
 from attractor.pipeline.graph import Graph
 from attractor.pipeline.load import check_unchanged, load
 from attractor.run import request as requests
+from attractor.run import room
 from attractor.run.branch import integration_branch
 from attractor.run.fold import RunEvent
 from attractor.run.growth import Change, grown
-from attractor.run.journal import Journal
+from attractor.run.journal import Entry, Journal
 from attractor.run.layout import RunLayout
 from attractor.run.locate import nodes_of
 from attractor.run.plain import sweep
@@ -36,6 +39,7 @@ from signals.clock import Clock, iso
 from signals.owner import Owner
 
 _NANOSECONDS: Final = 1_000_000_000
+_SECONDS: Final = 60.0
 # What could lead a rehearsal to somebody's account.
 _REAL: Final = ("ANTHROPIC_", "CLAUDE_", "AWS_", "GOOGLE_", "VERTEX_")
 
@@ -64,11 +68,12 @@ def assemble(layout: RunLayout, clock: Clock) -> Guarding:
     atomic.replace(layout.owner, json.dumps(record).encode())
     asked = requests.load(layout.request)
     post = Post(layout, asked.run_id, clock)
-    paper = Paper(layout, asked.run_id, post.create, clock)
+    needed = int(apart(lambda: room.needed(asked.project), clock, _SECONDS))
+    paper = Paper(layout, asked.run_id, post.create, clock, needed)
     journals: list[Journal] = []
     grown_graph = _Grown(layout, asked, clock)
 
-    def opened() -> tuple[Journal, Core]:
+    def opened() -> tuple[_Writer, Core]:
         first = not journals
         while journals:
             journals.pop().close()
@@ -94,12 +99,26 @@ def assemble(layout: RunLayout, clock: Clock) -> Guarding:
             add([(StoryEvent.NOTED.value, {"what": what})])
         if story.ended is None:
             paper.reopen()
-        # All is in the story now, and the chain needs the last one only.
-        del journal.entries[:-1]
-        return journal, Core(graph, terms, asked, story, _iso)
+        writes = story.rubric is None and _writes_rubric(asked)
+        return _Writer(journal), Core(graph, terms, asked, story, _iso, writes_rubric=writes)
 
     children = Children(layout, _environment(asked), clock)
     return Guarding(Loop(opened, post, children, paper, clock), children, asked)
+
+
+@final
+class _Writer:
+    """The journal while it grows: all is in the story, and the chain needs the last entry only."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        del journal.entries[:-1]
+
+    def append_all(self, batch: Iterable[Event]) -> list[Entry]:
+        """Append, as the journal does."""
+        added = self._journal.append_all(batch)
+        del self._journal.entries[:-1]
+        return added
 
 
 @final
@@ -130,6 +149,13 @@ class _Grown:
         unchanged = functools.partial(check_unchanged, path, text)
         atomic.replace(path, new.encode(), check=unchanged)
         return load(path)[1]
+
+
+def _writes_rubric(asked: Request) -> bool:
+    """Say whether there is a document to write a rubric from, and no rubric yet."""
+    return bool(asked.prd and asked.rubric) and not os.path.lexists(
+        os.path.join(asked.rubric, MANIFEST)
+    )
 
 
 def _sweep(layout: RunLayout) -> None:

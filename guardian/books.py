@@ -1,9 +1,9 @@
 """What beads and the promise are to say of a run, told from its story. Pure.
 
 Only what the run itself has moved is told: a bead whose nodes were never dispatched is left alone.
-A criterion is met when every node that names it is done; the promise may be verified when the run
-ended validated. Whether the store agrees (unknown beads, a promise of somebody else) is for
-`guardian.tasks.books`.
+A criterion is met when every node that names it is done; the promise may be verified, and the bead
+above the others closed, when the run ended validated. Whether the store agrees (unknown beads, a
+promise of somebody else) is for `guardian.tasks.books`.
 """
 
 from __future__ import annotations
@@ -34,12 +34,18 @@ def owner(run_id: str) -> str:
 
 
 def wanted(story: Story, graph: Graph, result: str = "") -> dict[str, Any]:
-    """Return `beads` and `promise`, which is empty for none.
+    """Return `beads`, `epic` and `promise`, which are empty for none.
 
-    `result` is that of a run which is about to end, as its journal will say.
+    `result` is that of a run which is about to end, as its journal will say. `epic` is said of the
+    bead above the others, where there is one of a plan.
     """
     ended = story.ended or ({"result": result} if result else {})
-    return {"beads": _beads(story, graph, ended), "promise": _promise(story, graph, ended)}
+    done = ended.get("result") == "validated"
+    return {
+        "beads": _beads(story, graph, ended),
+        "epic": {"status": CLOSED, "reason": "validated, as all its beads are"} if done else {},
+        "promise": _promise(story, graph, ended),
+    }
 
 
 def _beads(story: Story, graph: Graph, ended: Mapping[str, Any]) -> dict[str, dict[str, str]]:

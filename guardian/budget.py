@@ -70,7 +70,7 @@ def used_up(story: Story, asked: Request, nodes: Iterable[tuple[str, Own]]) -> s
     if asked.budget_tokens is not None and tokens >= asked.budget_tokens:
         return f"the budget of {asked.budget_tokens} tokens is used: {tokens:.0f}"
     if asked.budget_usd is not None and usd >= asked.budget_usd:
-        return f"the budget of {asked.budget_usd:g} USD is used: {usd:.2f}"
+        return f"the budget of {asked.budget_usd:g} USD is used: {_dollars(usd)}"
     for name, given in nodes:
         own = own_budget(asked, given)
         if own == Own():
@@ -79,8 +79,13 @@ def used_up(story: Story, asked: Request, nodes: Iterable[tuple[str, Own]]) -> s
         if own.tokens is not None and tokens >= own.tokens:
             return f"the budget of {name}, {own.tokens} tokens, is used: {tokens:.0f}"
         if own.usd is not None and usd >= own.usd:
-            return f"the budget of {name}, {own.usd:g} USD, is used: {usd:.2f}"
+            return f"the budget of {name}, {own.usd:g} USD, is used: {_dollars(usd)}"
     return ""
+
+
+def _dollars(usd: float) -> str:
+    """Return an amount; what is less than a cent is no nothing."""
+    return f"{usd:.2f}" if usd >= 1 else f"{usd:.2g}"
 
 
 def room(story: Story, asked: Request, node: str, given: Own, wanted: int, now: float) -> Room:

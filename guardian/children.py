@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple, final
 
 from attractor import spawn
@@ -25,12 +25,13 @@ from signals import atomic
 from signals.clock import Clock
 from signals.owner import Owner, owner_of
 
+_ANSWER: Final = ".json"
 _MOST_BYTES: Final = 16 * 1024 * 1024
 _GRACE_SECONDS: Final = 5.0
 
 
 class Result(NamedTuple):
-    """How a task ended; nothing is said by one that died or was late."""
+    """How a task ended; nothing is said by one that died."""
 
     name: str
     said: Mapping[str, Any] | None
@@ -50,7 +51,8 @@ class Children:
         self._tasks: dict[str, Child] = {}
         with atomic.storage_errors("make", layout.tasks):
             os.makedirs(layout.tasks, mode=0o700, exist_ok=True)
-        self._sweep()
+        self._left = self._sweep()
+        """Answers that were there before us, and are not consumed yet."""
 
     @property
     def folder(self) -> str:
@@ -125,22 +127,24 @@ class Children:
         deadline = self._clock.monotonic() + seconds
         self._tasks[name] = Child.recorded(process, self._path(name, RECORD), deadline)
 
-    def results(self) -> list[Result]:
-        """Return what was answered by now; each is kept until `consume`."""
+    def results(self, names: Iterable[str]) -> list[Result]:
+        """Return what these tasks, and those that run, have answered; each until `consume`.
+
+        The folder keeps all that ever was, so it is not listed: what a Guardian before us had not
+        consumed was found once, at the start.
+        """
         found = []
-        for entry in sorted(os.listdir(self._layout.tasks)):
-            if entry.endswith(".json"):
-                name = entry.removesuffix(".json")
+        for name in sorted({*names, *self._tasks, *self._left}):
+            task = self._tasks.get(name)
+            late = task is not None and self._clock.monotonic() > task.deadline
+            # Asked before its answer is looked for, which it may give just before it ends.
+            over = task is not None and task.process.poll() is not None
+            if os.path.exists(self._path(name)):
                 found.append(Result(name, _read(self._path(name))))
-        answered = {each.name for each in found}
-        for name, task in list(self._tasks.items()):
-            late = self._clock.monotonic() > task.deadline
-            if name not in answered and (late or task.process.poll() is not None):
-                # It may have answered between the listing and its end.
-                if not late and os.path.exists(self._path(name)):
-                    found.append(Result(name, _read(self._path(name))))
-                else:
-                    found.append(Result(name, None))
+            elif over:
+                found.append(Result(name, None))
+            elif late:
+                found.append(Result(name, {"error": "it gave no answer in time"}))
         return found
 
     def consume(self, name: str) -> None:
@@ -148,6 +152,7 @@ class Children:
         self.end(name)
         with contextlib.suppress(FileNotFoundError):
             os.replace(self._path(name), self._path(name, ".done"))
+        self._left.discard(name)
 
     def end(self, name: str) -> None:
         """End a task, with what it started."""
@@ -175,15 +180,17 @@ class Children:
         now = self._clock.monotonic()
         return min((each.deadline - now for each in self._tasks.values()), default=None)
 
-    def _path(self, name: str, ending: str = ".json") -> str:
+    def _path(self, name: str, ending: str = _ANSWER) -> str:
         return os.path.join(self._layout.tasks, f"{escape(name)}{ending}")
 
-    def _sweep(self) -> None:
-        """End the tasks of a Guardian before us."""
+    def _sweep(self) -> set[str]:
+        """End the tasks of a Guardian before us, and return which have answered by then."""
         for entry in os.listdir(self._layout.tasks):
             if entry.endswith(RECORD):
                 end_recorded(os.path.join(self._layout.tasks, entry), _GRACE_SECONDS)
         sweep(self._layout.tasks, lambda _: True)
+        entries = os.listdir(self._layout.tasks)
+        return {each.removesuffix(_ANSWER) for each in entries if each.endswith(_ANSWER)}
 
 
 def _read(path: str) -> Mapping[str, Any] | None:

@@ -25,7 +25,7 @@ from attractor.run.plan import Plan
 from attractor.run.records import Task
 from attractor.run.reviews import SCAN
 from attractor.run.roles import Role
-from attractor.run.states import RUNNING, NodeEvent, NodeState, advance
+from attractor.run.states import DONE, RUNNING, NodeEvent, NodeState, advance
 from attractor.run.story import Story, StoryEvent
 from attractor.run.times import seconds_of
 from guardian.breaker import Next, after
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 Event = tuple[str, dict[str, Any]]
 _BY: Final = "guardian"
 _OF_THE_RUN: Final = 8_000
+_BUSY: Final = (Role.WORK, Role.TOOL, Role.CHECK, Role.JUDGE)
 _WITHIN: Final = frozenset({NodeEvent.REVIEW_REQUESTED, NodeEvent.REJECTED})
 """What happens within an attempt, and beads do not show."""
 
@@ -70,6 +71,8 @@ class Core:
         request: Request,
         story: Story,
         iso: Callable[[float], str],
+        *,
+        writes_rubric: bool = True,
     ) -> None:
         self.graph = graph
         self.terms = terms
@@ -78,12 +81,21 @@ class Core:
         self.plan = Plan(graph, story.core.statuses, story.core.outcomes)
         self.made: list[Event] = []
         self.now = 0.0
+        self.short = ""
+        """What is to be said of the disk, where it has no room for what would begin."""
         self.iso = iso
+        self.writes_rubric = writes_rubric
+        """Whether the rubric, if it is not sealed yet, must be written by a model."""
         self.running: dict[str, None] = {}
         """Nodes with something under way, in the order in which it began."""
         self.again: dict[str, None] = {}
         """Failed nodes whose turn comes again."""
-        self.conditions = [name for name, each in terms.items() if each.role is Role.CONDITION]
+        self.busy_ones = frozenset(name for name, each in terms.items() if each.role in _BUSY)
+        """Nodes that take one of the places in which something may be done at once."""
+        self.working: dict[str, None] = {}
+        """Those of them that are under way."""
+        self.decided: dict[str, None] = {}
+        """Conditions whose way back, if that is what they decided, may not be gone yet."""
         self.later = [name for name, each in terms.items() if each.later]
         self.has_books = bool(graph.attrs.get("promise_id")) or any(
             each.attrs.get("bead_id") for each in graph.nodes.values()
@@ -142,10 +154,14 @@ class Core:
         self.again.pop(node, None)
 
     def _place(self, node: str, state: NodeState) -> None:
-        self.running.pop(node, None)
-        self.again.pop(node, None)
+        for known in (self.running, self.working, self.again, self.decided):
+            known.pop(node, None)
         if state in RUNNING:
             self.running[node] = None
+            if node in self.busy_ones:
+                self.working[node] = None
+        elif state in DONE and self.terms[node].role is Role.CONDITION:
+            self.decided[node] = None
         elif state is NodeState.FAILED and self._may_follow(node):
             self.again[node] = None
 
@@ -189,15 +205,26 @@ class Core:
     def task(self, kind: str, node: str, about: Mapping[str, Any]) -> dict[str, Any]:
         """Return what an entry says that begins a task."""
         current = self.story.node(node).attempt if node else None
-        asks = kind in MODEL_TASKS and about.get("reviewer") != SCAN
         return {
             "task": f"{kind}-{self.story.tasks_begun + 1}",
             "kind": kind,
             "node": node,
             "attempt": current.number if current else 0,
             "about": dict(about),
-            "reserved": tokens_for(self.characters(node)) if asks else 0,
+            "reserved": tokens_for(self.characters(node)) if self.asks(kind, node, about) else 0,
         }
+
+    def asks(self, kind: str, node: str, about: Mapping[str, Any]) -> bool:
+        """Say whether a task will ask a model, as far as is known before it begins."""
+        match kind:
+            case "rubric":
+                return self.writes_rubric
+            case "review":
+                return about.get("reviewer") != SCAN
+            case "validate":
+                return self.terms[node].role is not Role.CHECK
+            case _:
+                return kind in MODEL_TASKS
 
     def characters(self, node: str) -> int:
         """Return about how much somebody is told who works on a node, or with "" on the run."""
@@ -255,7 +282,7 @@ class Core:
         return min(due, default=0.0)
 
     def paused(self) -> float:
-        """Return until when the hour's budget has nothing begin; 0 where it does not."""
+        """Return until when an hour's budget, or the disk, has nothing begin; 0 where it may."""
         last = self.story.pauses[-1] if self.story.pauses else None
         if last is None:
             return 0.0

@@ -11,7 +11,7 @@ from typing import Final, final
 from attractor.apart import apart
 from attractor.errors import AttractorError, StorageError
 from attractor.pipeline.graph import NodeId
-from attractor.run import assignment, report, watched
+from attractor.run import assignment, report, room, watched
 from attractor.run.layout import RunLayout
 from attractor.run.locate import Found, read_object
 from attractor.run.states import NodeState
@@ -31,12 +31,19 @@ class Paper:
     """One run's files."""
 
     def __init__(
-        self, layout: RunLayout, run_id: str, make_mailbox: Callable[[str], None], clock: Clock
+        self,
+        layout: RunLayout,
+        run_id: str,
+        make_mailbox: Callable[[str], None],
+        clock: Clock,
+        needed: int = room.FLOOR,
     ) -> None:
         self._layout = layout
         self._run_id = run_id
         self._make_mailbox = make_mailbox
         self._clock = clock
+        self._needed = needed
+        """How much of the disk must be free for anything to begin."""
         self._view = View(layout.dot)
         self._assigned: dict[str, int] = {}
         self._progress = -1
@@ -95,6 +102,10 @@ class Paper:
             return str(apart(recall, self._clock, _SECONDS))
         except AttractorError:
             return ""
+
+    def short(self) -> str:
+        """Return what is to be said of the disk, where it has no room for what would begin."""
+        return room.shortage(self._layout.root, self._needed)
 
     def show(self, statuses: Mapping[NodeId, NodeState]) -> None:
         """Show the statuses in the run's own DOT file."""

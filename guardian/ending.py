@@ -11,6 +11,7 @@ from guardian.core import Core
 
 MOST_GUIDED: Final = 2
 """How often a session that is stuck is told what to do, before its attempt is over."""
+_KILL: Final = "KILL_ORCHESTRATOR"
 _MOST_FREE: Final = 10
 _MOST_REASON: Final = 1_000
 
@@ -41,7 +42,7 @@ def fail(
     if terms.role is not Role.WORK or current.closed:
         data["closed"] = True
     elif told:
-        data["orders"] = [core.order(name, "KILL_ORCHESTRATOR", reason=reason)]
+        data["orders"] = [core.order(name, _KILL, reason=reason)]
     if free:
         data["free"] = True
     if over:
@@ -53,6 +54,20 @@ def fail(
     if asked := [each.id for each in core.story.open_decisions() if each.node == name]:
         data["withdrawn"] = asked
     core.move(name, NodeEvent.FAILED, **data)
+
+
+def keep(core: Core, name: str, reason: str) -> None:
+    """End the session of an attempt, once, and keep what it has handed in for when the run goes on.
+
+    Tasks about it that are under way answer nobody, and are begun anew; questions stay.
+    """
+    current = core.attempt(name)
+    told = [each.type for each in core.story.orders if each.node == name]
+    if current.closed or _KILL in told:
+        return
+    what = f"{name} has handed in its work, which is judged when the run goes on"
+    said = {"node": name, "attempt": current.number, "what": what}
+    core.add(StoryEvent.NOTED, {**said, "orders": [core.order(name, _KILL, reason=reason)]})
 
 
 def overdone(core: Core, name: str) -> bool:
@@ -72,6 +87,7 @@ def overdone(core: Core, name: str) -> bool:
 def lost(core: Core, name: str, why: str) -> None:
     """Give up an attempt whose Runner cannot be kept alive; its session was ended."""
     if core.story.state(name) is NodeState.ACTIVE:
+        why = f"{why}; {core.short}" if core.short else why
         fail(core, name, why, told=False, free=True, closed=True)
         return
     # What was handed in is judged all the same.

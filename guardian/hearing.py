@@ -132,7 +132,9 @@ def _exited(core: Core, signal: Heard) -> None:
     if state is NodeState.ACTIVE:
         # Whatever it believes: nothing was accepted.
         why = "its Runner took it for complete, and it is not" if complete else reason
-        fail(core, signal.node, why, told=False, closed=True, **said)
+        if core.short:
+            why = f"{why}; {core.short}"
+        fail(core, signal.node, why, told=False, closed=True, free=bool(core.short), **said)
         return
     # What was handed in is judged all the same.
     said |= {"node": signal.node, "attempt": signal.attempt, "why": reason}

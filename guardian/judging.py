@@ -12,15 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, final
 
-from attractor.agents.answer import Answer, ErrorClass
+from attractor.agents.answer import Answer
 from guardian import evidence, judge
+from guardian.asked_twice import Asked
 from guardian.evidence import Quotation
 from guardian.judge import Case, Said, Work
 
 Ask = Callable[..., Answer]
-_ASKED_TWICE: Final = frozenset({ErrorClass.TIMEOUT, ErrorClass.SCHEMA, ErrorClass.CRASHED})
-"""Asking again at once may help; after any other failure it is the Guardian's to say when."""
-_TRIES: Final = 2
+_Read = tuple[Said, list[Quotation]]
 _MOST_SHOWN: Final = 200
 
 
@@ -55,14 +54,14 @@ def judge_all(
 
 
 def _judged(spec: Mapping[str, Any], tree: str, case: Case, work: Work, ask: Ask) -> Judged:
-    """Ask about one scenario, and once more where that may help."""
-    judged = Judged(case, why="it was not asked")
+    """Ask about one scenario."""
     doubts = judge.doubts_on(case, spec["previous"])
-    for _ in range(_TRIES):
-        answer = ask(
+
+    def once(why: str) -> Answer:
+        return ask(
             spec,
             role=judge.ROLE,
-            prompt=judge.question(case, work, doubts, judged.why if judged.answers else ""),
+            prompt=judge.question(case, work, doubts, why),
             schema=judge.SCHEMA,
             cwd=_folder(tree, str(spec["target_dir"])),
             system=judge.SYSTEM,
@@ -71,34 +70,26 @@ def _judged(spec: Mapping[str, Any], tree: str, case: Case, work: Work, ask: Ask
             timeout_seconds=float(spec["ask_timeout"]),
             max_turns=judge.turns(int(spec["round"])),
         )
-        judged.answers.append(answer)
-        if not answer.ok:
-            judged.said, judged.quotations = Said(None), []
-            judged.why = answer.error or answer.error_class.value
-            if answer.error_class not in _ASKED_TWICE:
-                break
-            continue
-        judged.said = judge.reading(answer.structured)
-        judged.quotations = evidence.look_up(
-            tree,
-            str(spec["target_dir"]),
-            work.checks,
-            judged.said.evidence,
-        )
-        judged.why = _void(judged)
-        if not judged.why:
-            break
-    return judged
+
+    def read(answer: object) -> tuple[_Read, str]:
+        said = judge.reading(answer)
+        found = evidence.look_up(tree, str(spec["target_dir"]), work.checks, said.evidence)
+        return (said, found), _void(said, found)
+
+    asked = Asked[_Read]()
+    asked.ask(once, read)
+    said, quotations = asked.said or (Said(None), [])
+    return Judged(case, said, quotations, asked.why, asked.answers)
 
 
-def _void(judged: Judged) -> str:
+def _void(said: Said, quotations: Sequence[Quotation]) -> str:
     """Return why this answer does not count."""
-    if judged.said.score is None:
+    if said.score is None:
         return "it has no score from 0 to 1"
-    for each in judged.quotations:
+    for each in quotations:
         if not each.found:
             return f'the quotation "{each.quote[:_MOST_SHOWN]}" from {each.file}: {each.why}'
-    if judged.said.score > 0 and not judged.quotations:
+    if said.score > 0 and not quotations:
         return "a score above 0 needs evidence that can be looked up"
     return ""
 

@@ -72,7 +72,7 @@ class Processes(Protocol):
     def runs(self, name: str) -> bool: ...
     def running(self) -> list[str]: ...
     def start(self, name: str, spec: Mapping[str, Any], seconds: float) -> None: ...
-    def results(self) -> list[Result]: ...
+    def results(self, names: Iterable[str]) -> list[Result]: ...
     def consume(self, name: str) -> None: ...
     def end(self, name: str) -> None: ...
     def fds(self) -> tuple[int, ...]: ...
@@ -83,6 +83,7 @@ class Desk(Protocol):
     """See `guardian.desk`: files of the run that follow from the story."""
 
     def assign(self, core: Core, node: str, attempt: int) -> None: ...
+    def short(self) -> str: ...
     def show(self, statuses: Mapping[NodeId, NodeState]) -> None: ...
     def tell(self, core: Core) -> None: ...
     def end_session(self, node: str) -> None: ...
@@ -145,7 +146,7 @@ class Loop:
             self._record, self.core = self._opened()
             self._ahead, self._shown = False, -1
         heard = self._letters.heard()
-        results = self._processes.results()
+        results = self._processes.results(self.story.tasks)
         self._decide([each for _, each in heard], results)
         self._append()
         while self.core.stale:
@@ -164,6 +165,7 @@ class Loop:
     def _decide(self, heard: Sequence[Heard], results: Sequence[Result]) -> None:
         core = self.core
         core.now = self._clock.wall_ns() / _NANOSECONDS
+        core.short = self._desk.short()
         for signal in heard:
             hear(core, signal)
         for each in results:
@@ -202,8 +204,13 @@ class Loop:
     def _see_to_tasks(self, tasks: Sequence[Task]) -> None:
         wanted = {each.id: each for each in tasks}
         for name in self._processes.running():
-            if name not in wanted:
+            if name in wanted:
+                continue
+            if name in self.story.tasks:
                 self._processes.end(name)
+            else:
+                # Nobody looks for its answer any more, if there is one by now.
+                self._processes.consume(name)
         for name, task in wanted.items():
             if not self._processes.runs(name):
                 said = specs.spec(self.core, task)

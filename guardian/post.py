@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any, Final, final
 
 from attractor.apart import apart
@@ -80,12 +81,16 @@ class Post:
 
     def send(self, orders: Sequence[Order], notices: Sequence[Order], seq: int) -> None:
         """Send what was not sent yet, of the entries up to this one."""
-        due = [each for each in (*orders, *notices) if each.seq > self._sent]
+        due = [*self._unsent(orders), *self._unsent(notices)]
         if due:
             apart(lambda: self._sending(due), self._clock, _SECONDS)
         if due or seq - self._sent > _MOST_AT_ONCE:
             atomic.replace(self._path, json.dumps({"seq": seq}).encode())
         self._sent = seq
+
+    def _unsent(self, told: Sequence[Order]) -> list[Order]:
+        """Return the newest; all that was ever told stands before them, and is not looked at."""
+        return [*takewhile(lambda each: each.seq > self._sent, reversed(told))][::-1]
 
     def _sending(self, due: Sequence[Order]) -> None:
         from signals import kinds

@@ -120,19 +120,14 @@ def _merge(core: Core, task: Task) -> dict[str, Any]:
         "head": task.about["head"],
         "branch": integration_branch(core.request.run_id),
         "base_commit": core.request.base_commit,
-        "handed_in": _handed_in(core),
+        # What a merge may have been made of whose end nobody has seen.
+        "handed_in": sorted({*core.story.unmerged.values()}),
         "checks": list(terms.checks),
         "target_dir": made.target_dir if made else _folder(core, task.node),
         "label": label,
         "message": f"Merge {task.node} (attempt {task.attempt}): {label}",
         "timeout": terms.limits.check_timeout,
     }
-
-
-def _handed_in(core: Core) -> list[str]:
-    """Return what a merge may have been made of whose end nobody has seen."""
-    nodes = core.story.nodes.values()
-    return sorted({each.commit for node in nodes for each in node.attempts if each.commit})
 
 
 def _tool(core: Core, task: Task) -> dict[str, Any]:

@@ -15,14 +15,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
-import stat
 import time
 from collections.abc import Iterator
 from typing import Final, NamedTuple, final
 
 from attractor.errors import BusyError, InputError
 from attractor.git import Git, repository
+from attractor.scratch import remove_folder
 from signals import atomic
 from signals.atomic import storage_errors
 from signals.clock import Clock
@@ -158,18 +157,6 @@ def _empty(folder: str) -> None:
             if name == _LOCK:
                 continue
             if os.path.isdir(path) and not os.path.islink(path):
-                _remove_folder(path)
+                remove_folder(path)
             else:
                 os.unlink(path)
-
-
-def _remove_folder(path: str) -> None:
-    shutil.rmtree(path, ignore_errors=True)
-    if not os.path.lexists(path):
-        return
-    # Only now, as it is rare: a folder that its maker may not write cannot be emptied.
-    for at, names, _ in os.walk(path):
-        for each in (at, *(os.path.join(at, name) for name in names)):
-            if not stat.S_ISLNK(os.lstat(each).st_mode):
-                os.chmod(each, 0o700)
-    shutil.rmtree(path)

@@ -224,10 +224,8 @@ class Loop:
         state = self._settled(self.state, now)
         if state.view.progress_at > state.ladder.at:
             state = replace(state, ladder=ladder.progressed(state.ladder))
-        if state.phase is Phase.ENDING:
-            state = self._usage(state)
-            wrote = self._wrote(state, now)
-            self.state = react.ending(state, state.usage_report(), wrote=wrote)
+        if state.phase in (Phase.ENDING, Phase.CLOSING):
+            self.state = self._ends(state, now)
             return
         state = self._speaking(state, now)
         if state.phase is Phase.COOLING and not cooldown.left(state.cooldown, now):
@@ -247,6 +245,13 @@ class Loop:
         if decision.kind in (Kind.NEEDS_REVIEW, Kind.STUCK, Kind.CRASHED):
             state = self._usage(state)
         self.state = react.react(state, facts, decision)
+
+    def _ends(self, state: State, now: float) -> State:
+        """Return the state that ends the session, or when it is over, that tells of it."""
+        if state.phase is Phase.ENDING:
+            return react.ending(state)
+        state = self._usage(state)
+        return react.ended(state, state.usage_report(), wrote=self._wrote(state, now))
 
     def _wrote(self, state: State, now: float) -> bool | None:
         """Say whether the node has anything to show; None when that cannot be seen."""

@@ -36,7 +36,7 @@ def obey(state: State, order: Order) -> State:
     heard = replace(state, heard=(*state.heard, order.id)[-_MOST_HEARD:])
     late = order.attempt not in (None, state.attempt)
     meaning = _MEANINGS.get(order.type)
-    if meaning is None or late or state.phase in (Phase.ENDING, Phase.ENDED):
+    if meaning is None or late or state.phase in (Phase.ENDING, Phase.CLOSING, Phase.ENDED):
         return heard
     return meaning(heard, order)
 

@@ -66,13 +66,18 @@ def judged(state: State, *, progress: bool, now: float, facts: Facts) -> State:
     return replace(state, breaker=known, judged_turn=state.view.turns)
 
 
-def ending(state: State, usage: Mapping[str, Any], *, wrote: bool | None = None) -> State:
-    """Return the state that ends everything; its reason and mode are known.
+def ending(state: State) -> State:
+    """Return the state that ends the session: only then does Claude Code say what it has cost."""
+    return replace(add(state, Snapshot(why="the end"), End()), phase=Phase.CLOSING)
+
+
+def ended(state: State, usage: Mapping[str, Any], *, wrote: bool | None = None) -> State:
+    """Return the state that tells of the end; its reason and mode are known.
 
     `wrote` says whether anything was ever written; None: that is not known.
     """
     last = {"mode": state.mode, "reason": state.reason, "wrote": wrote, "usage": dict(usage)}
-    ended = add(state, Snapshot(why="the end"), End())
+    ended = state
     if state.launch and not state.crashed:
         ended = signal(ended, "AGENT_TERMINATED", **agent(state))
     ended = signal(ended, "RUNNER_EXITED", **last)

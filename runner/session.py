@@ -8,7 +8,9 @@ here decides anything, and no answer is a guess: what cannot be known now is Non
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import Final, Protocol, final
+
+_LAST_LINES: Final = 40
 
 
 @final
@@ -67,3 +69,8 @@ class Session(Protocol):
 
     def fds(self) -> tuple[int, ...]:
         """Return descriptors that become readable when the session's process ends."""
+
+
+def last_lines(screen: str) -> str:
+    """Return what of a screen is in a look."""
+    return "\n".join(screen.splitlines()[-_LAST_LINES:])

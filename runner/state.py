@@ -35,6 +35,7 @@ class Phase(Enum):
     WATCHING = "watching"
     COOLING = "cooling"  # a rate limit; the session idles
     ENDING = "ending"  # the outcome is decided, its effects are due
+    CLOSING = "closing"  # the session is ended, and then says what it has cost
     ENDED = "ended"
 
 

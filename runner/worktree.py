@@ -23,6 +23,8 @@ from attractor.git import Git, repository
 from attractor.run.assignment import Assignment
 from attractor.run.branch import taken
 from attractor.run.hide import hide_ours
+from attractor.run.layout import RunLayout
+from attractor.scratch import remove_folder
 from runner import refs
 from runner.git import TreeFacts, Worktree, alone, facts, opened
 from runner.include import copy_included
@@ -227,7 +229,39 @@ def remove(worktree: Worktree, merged_into: str, clock: Clock) -> None:
             common.ask("worktree", "remove", "--", worktree.path)
 
 
-def _refuse_loss(worktree: Worktree, git: Git, merged_into: str) -> None:
+def discard(
+    layout: RunLayout, node: str, project: Git, merged_into: str, clock: Clock, *, force: bool
+) -> bool:
+    """Do the same with what a run made for a node; say whether there was anything.
+
+    With `force`, changes that are not committed and a branch that is not merged are no reason to
+    keep it. Killed in between, done again: from the record that says "making" on, nothing of it is
+    worth keeping, and `ensure` would make it anew.
+    """
+    record = read(layout.worktree_record(node))
+    if record is None or not record.admin:
+        return False
+    worktree, path = _made(layout, node, project, record), layout.worktree_record(node)
+    with opened(worktree, clock) as git:
+        atomic.sweep_drafts(path)
+        there = os.path.lexists(record.path)
+        if record.stage is Stage.MADE:
+            if not there:
+                return False
+            _refuse_loss(worktree, git, merged_into, force=force)
+            write(path, replace(record, stage=Stage.MAKING))
+        with storage_errors("remove", record.path):
+            if os.path.realpath(record.path) == record.path and os.path.isdir(record.path):
+                remove_folder(record.path)
+        if os.path.isdir(record.admin):
+            common = Git(worktree.common, worktree.common, "", git.lock, _FILL_SECONDS)
+            common.ask("worktree", "remove", "--force", "--", record.path)
+        # What somebody puts there afterwards is not ours.
+        write(path, replace(record, stage=Stage.MADE))
+    return there
+
+
+def _refuse_loss(worktree: Worktree, git: Git, merged_into: str, *, force: bool = False) -> None:
     """Raise InputError where removing the worktree would lose something."""
     now, refused = refs.published(worktree, git)
     found = facts(worktree, git)
@@ -237,13 +271,13 @@ def _refuse_loss(worktree: Worktree, git: Git, merged_into: str) -> None:
     problem = fix = ""
     if found.tampered or refused:
         problem, fix = found.tampered or refused, "look at it, and save what is worth keeping"
-    elif found.dirty:
+    elif found.dirty and not force:
         problem = f"it holds changes that are not committed: {_first_lines(found.stat)}"
         fix = f"commit them (git -C {worktree.path} commit), or move them away"
-    elif not target or not git.holds(target, now):
+    elif not force and not (target and git.holds(target, now)):
         problem = f"its branch {worktree.branch} is not merged into {merged_into}"
         fix = "merge it first"
-    elif detached and not git.holds(target, detached):
+    elif detached and not any(each and git.holds(each, detached) for each in (target, now)):
         problem = f"it stands at {detached:.12}, which is on no merged branch"
         fix = f"give it a branch: git branch NAME {detached:.12}"
     elif os.path.lexists(os.path.join(worktree.admin, "locked")):
@@ -262,7 +296,10 @@ def _write(assignment: Assignment, record: Record) -> None:
 
 
 def _worktree(assignment: Assignment, project: Git, record: Record) -> Worktree:
-    layout, node = assignment.layout, assignment.node_id
+    return _made(assignment.layout, assignment.node_id, project, record)
+
+
+def _made(layout: RunLayout, node: str, project: Git, record: Record) -> Worktree:
     return Worktree(
         path=record.path,
         branch=record.branch,

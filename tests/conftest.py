@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
@@ -96,6 +97,65 @@ def attractor(tmp_path: Path) -> Callable[..., Said]:
         return Said(done.returncode, done.stdout, done.stderr)
 
     return call
+
+
+def come(until_end: Any, is_time: Callable[[bytes], bool]) -> Any:
+    """Return `until_end` of what `attractor.spawn` runs, with a deadline that comes at an event.
+
+    `is_time` is asked with the whole lines that the program has said.
+    """
+
+    def until(talk: Any, child: Any, seconds: float, _: object) -> Any:
+        class Clock:
+            looks = 0
+
+            def monotonic(self) -> float:
+                self.looks += 1
+                lines = bytes(talk.stdout[: talk.stdout.rfind(b"\n") + 1])
+                return 1e9 if self.looks > 1 and is_time(lines) else 0.0
+
+        return until_end(talk, child, seconds, Clock())
+
+    return until
+
+
+_ELSEWHERE = """
+import os, runpy, sys
+from attractor.spawn import _Talk
+_, word, path, *sys.argv = sys.argv
+is_time = lambda said: bool(word) and word.encode() in said or bool(path) and os.path.exists(path)
+_Talk.until_end = come(_Talk.until_end, is_time)
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """The deadline of a program that is run comes at an event, and not by the machine's time.
+
+    So what the program has to do before it is done, however slow the machine is.
+    """
+
+    monkeypatch: pytest.MonkeyPatch
+
+    def when_said(self, word: str) -> None:
+        """In this process it comes when a program has said this."""
+        from attractor.spawn import _Talk
+
+        until = come(_Talk.until_end, lambda said: word.encode() in said)
+        self.monkeypatch.setattr(_Talk, "until_end", until)
+
+    def elsewhere(self, command: list[str], *, word: str = "", path: object = "") -> list[str]:
+        """Return the command of one of our processes in which it comes at a word, or a file."""
+        python, isolated, dash_m, *words = command
+        assert (isolated, dash_m) == ("-I", "-m")
+        program = f"from __future__ import annotations\n{inspect.getsource(come)}{_ELSEWHERE}"
+        return [python, "-I", "-c", program, word, str(path), *words]
+
+
+@pytest.fixture
+def deadline(monkeypatch: pytest.MonkeyPatch) -> Deadline:
+    return Deadline(monkeypatch)
 
 
 def _shown(terminalreporter: Any) -> Iterator[str]:

@@ -38,4 +38,6 @@ def ask(question: Question, folder: str) -> Answer:
     if ended.status is None:
         return Answer(error_class=ErrorClass.TIMEOUT, error="the asking process did not end")
     problem = f"the asking process ended with status {ended.status}"
-    return Answer(error_class=ErrorClass.CRASHED, error=problem, tail=ended.stderr)
+    return Answer(
+        error_class=ErrorClass.CRASHED, error=problem, exit_code=ended.status, tail=ended.stderr
+    )

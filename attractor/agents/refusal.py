@@ -24,6 +24,13 @@ _AUTH: Final = re.compile(
     r"|auth method|payment required|token (?:has )?expired|refresh token",
     re.IGNORECASE,
 )
+_UNREACHED: Final = re.compile(
+    r"\bE(?:CONN(?:REFUSED|RESET|ABORTED)|NOTFOUND|AI_AGAIN|TIMEDOUT|(?:NET|HOST)UNREACH|NETDOWN)\b"
+    r"|connection (?:error|refused|reset|closed)|unable to connect|fetch failed|socket hang up"
+    r"|network (?:error|is unreachable)|getaddrinfo|name resolution|could not resolve"
+    r"|until the deadline: None\b",  # refused, and not by a server
+    re.IGNORECASE,
+)
 _STATUSES: Final = {
     401: ErrorClass.AUTH,
     402: ErrorClass.AUTH,
@@ -60,6 +67,14 @@ def retry_at(said: str, now: float) -> float | None:
     parts = _PART.findall(match[1])
     seconds = sum(float(number) * _UNITS[unit.lower()] for number, unit in parts)
     return now + seconds if 0 < seconds <= _MOST_SECONDS else None
+
+
+def unheard(answer: Answer) -> bool:
+    """Say whether nobody has heard the question: who asks was killed, or the network failed."""
+    if answer.error_class is ErrorClass.CRASHED:
+        return answer.exit_code is not None and answer.exit_code < 0
+    known = (ErrorClass.API, ErrorClass.TIMEOUT)
+    return answer.error_class in known and _UNREACHED.search(answer.error) is not None
 
 
 def refused(

@@ -82,7 +82,7 @@ def answer(
     if as_json:
         say(dump(said | {"recorded": recorded, "started": started}))
         return
-    say(printable(f"{card.id} of {found.run_id} ({card.node}): {option}"))
+    say(printable(f"{card.id} of {found.run_id} ({card.node or 'the run'}): {option}"))
     if started:
         note("note: no process of the run was alive; one was started, and the run goes on")
     if not recorded:
@@ -134,7 +134,7 @@ def _send(
     from signals import kinds
 
     response = {"decision": card.id, "option": option, "note": remark}
-    given = {"node_id": card.node, "response": json.dumps(response)}
+    given = {"node_id": card.node or found.run_id, "response": json.dumps(response)}
     try:
         payload = kinds.payload_of("INPUT_RESPONSE", given)
         made = kinds.compose("terminal", "guardian", payload, run_id=found.run_id)

@@ -63,7 +63,7 @@ def _object(found: Recounted, card: Decision) -> dict[str, Any]:
 
 
 def _card(found: Recounted, card: Decision) -> Iterator[str]:
-    yield f"{card.id}  {card.node}: {card.question}"
+    yield f"{card.id}  {card.node or 'the run'}: {card.question}"
     for line in card.context.splitlines():
         yield f"    | {line}"
     if card.options:

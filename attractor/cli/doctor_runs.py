@@ -65,10 +65,11 @@ def project() -> Iterator[Check]:
 def _trust(folder: str) -> Check:
     from attractor.run import trust
 
-    if trust.is_trusted(folder, trust.read_state(trust.state_file(os.environ))):
+    path = trust.state_file(os.environ)
+    if trust.is_trusted(folder, trust.read_state(path)):
         return Check("trust", Level.OK, "Claude Code trusts this project")
     message = "Claude Code does not trust this project yet; without that only rehearsals work"
-    fix = f"attractor init --trust {shlex.quote(folder)}; or run `claude` here once and accept"
+    fix = trust.ways(path, f"attractor init --trust {shlex.quote(folder)}")
     return Check("trust", Level.WARN, message, fix)
 
 
@@ -100,15 +101,16 @@ def _rubrics(folder: str) -> Check:
 
 def disk() -> Iterator[Check]:
     """Look at the space that worktrees and runs need."""
-    from attractor.run.preflight import FREE_BYTES
+    from attractor.run import room
+    from attractor.run.config import find_project
 
-    found = os.statvfs(os.curdir)
-    free = found.f_bavail * found.f_frsize
+    here = os.getcwd()
+    free, needed = room.free(here) or 0, room.needed(find_project(here) or "")
     message = f"{free // _MIB} MiB are free"
-    if free >= FREE_BYTES:
+    if free >= needed:
         yield Check("disk", Level.OK, message)
     else:
-        message += f", {FREE_BYTES // _MIB} are needed; without them no run starts"
+        message += f", {needed // _MIB} are needed; without them no run starts"
         yield Check("disk", Level.WARN, message, "free some space")
 
 

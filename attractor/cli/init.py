@@ -77,6 +77,8 @@ def _check_words(**given: bool) -> None:
 def _set_up(folder: str, place: _Place, *, trust: bool, as_json: bool) -> None:
     from attractor.cli import init_project
 
+    if trust:
+        init_project.check_trust(folder, os.environ)
     steps = [*init_project.made(folder)]
     did = _install(place)
     how = init_project.CHANGED if did.changed else init_project.THERE

@@ -15,6 +15,7 @@ from attractor.beads import config as beads_config
 from attractor.beads import store
 from attractor.beads.store import Store, read_regular
 from attractor.cli.new import template
+from attractor.errors import AttractorError
 from attractor.run import trust
 from attractor.run.config import SETTINGS, Plain, find_project, project_file, shown
 from signals.atomic import draft_of, publish, replace, storage_errors, sweep_drafts
@@ -53,6 +54,16 @@ def made(folder: str) -> Iterator[Step]:
     yield _published("settings", project_file(folder), settings_text())
     yield _beads(folder)
     yield _pipeline(folder)
+
+
+def check_trust(folder: str, environ: Mapping[str, str]) -> None:
+    """Raise an error where Claude Code could not be had trust the project, before all else."""
+    try:
+        trust.check(os.path.abspath(folder), environ)
+    except AttractorError as error:
+        error.problem = f"nothing was set up: {error.problem}"
+        error.fix = "; ".join(filter(None, (error.fix, "all else is set up without --trust")))
+        raise
 
 
 def trusted(folder: str, environ: Mapping[str, str]) -> Step:

@@ -1,6 +1,6 @@
 """`attractor journal`: look at a journal and verify it; reads only, and takes no lock.
 
-FILE is a DOT file, a run's folder, or a journal file itself.
+FILE is a DOT file, a run's folder, or a journal file itself; without it the current run's is meant.
 """
 
 from __future__ import annotations
@@ -17,22 +17,24 @@ from attractor.errors import DamageError, InputError
 from attractor.run.fold import fold
 from attractor.run.journal import Entry, Reading, read
 from attractor.run.layout import RunLayout, layout_of
+from attractor.run.locate import find_run
 
 
 @click.group()
 def journal() -> None:
     """Show and verify the journal of a pipeline.
 
-    FILE is a DOT file, a run's folder, or a journal file itself. Nothing is changed.
+    FILE is a DOT file, a run's folder, or a journal file itself; without it the current run is
+    meant. Nothing is changed.
     """
 
 
 @journal.command()
-@click.argument("file")
+@click.argument("file", required=False)
 @click.option("--node", metavar="NODE", help="Only the entries about this node.")
 @click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the last N of them.")
 @json_option
-def show(file: str, node: str | None, last: int | None, as_json: bool) -> None:
+def show(file: str | None, node: str | None, last: int | None, as_json: bool) -> None:
     """Show the entries of the journal of FILE, oldest first."""
     _, reading = _reading(file)
     entries = [each for each in reading.entries if node is None or _is_about(each, node)]
@@ -51,9 +53,9 @@ def show(file: str, node: str | None, last: int | None, as_json: bool) -> None:
 
 
 @journal.command()
-@click.argument("file")
+@click.argument("file", required=False)
 @json_option
-def verify(file: str, as_json: bool) -> None:
+def verify(file: str | None, as_json: bool) -> None:
     """Check every line of the journal of FILE: its sum, and what it says; exit 1 on damage."""
     try:
         path, reading = _reading(file)
@@ -74,7 +76,8 @@ def verify(file: str, as_json: bool) -> None:
         say(f"note: {reading.torn}; it counts as not written, and the next writer cuts it off")
 
 
-def _reading(file: str) -> tuple[str, Reading]:
+def _reading(named: str | None) -> tuple[str, Reading]:
+    file = _current() if named is None else named
     path = _journal_of(file)
     if not os.path.exists(file):
         raise InputError("there is no such file", where=file, fix="check the path")
@@ -85,6 +88,15 @@ def _reading(file: str) -> tuple[str, Reading]:
             fix="the first `attractor transition` or run writes one",
         )
     return path, read(path)
+
+
+def _current() -> str:
+    """Return the folder of the run that is meant where none is named."""
+    try:
+        return find_run(None, os.getcwd()).root
+    except InputError as error:
+        error.fix = "name a DOT file, a run's folder, or a journal file"
+        raise
 
 
 def _journal_of(file: str) -> str:

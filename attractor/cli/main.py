@@ -18,6 +18,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "attach": ("attach", "attach", "Show the session of a node in this terminal."),
     "bd": ("bd", "bd", "Keep beads: issues in .beads/, compatible with bd."),
     "checkpoint": ("checkpoint", "checkpoint", "Save, list and restore the states of a pipeline."),
+    "clean": ("clean", "clean", "Remove what ended runs have left: worktrees, branches."),
     "config": ("config", "config", "Show the settings, and where each came from."),
     "decisions": ("decisions", "decisions", "Show what a run asks a person."),
     "doctor": ("doctor", "doctor", "Check this installation, its tools, and this project."),

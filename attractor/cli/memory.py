@@ -14,6 +14,7 @@ from attractor.errors import InputError, UsageError
 if TYPE_CHECKING:
     from attractor.memory.entry import Entry
     from attractor.memory.rank import Score
+    from attractor.memory.settle import Settled
     from attractor.memory.store import Memory, Showing
 
 _KINDS: Final = ("decision", "constraint", "lesson", "practice")
@@ -161,16 +162,22 @@ _OUTCOMES: Final = {
 @_project_option
 @json_option
 def forget(name: str, *, project: str, as_json: bool) -> None:
-    """Let a memory count for nothing any more; its line in ARCHITECT.md stays, for people."""
-    from attractor.memory import learn
+    """Let a memory count for nothing any more.
+
+    Its line in ARCHITECT.md stays; one below it says that it is withdrawn.
+    """
+    from attractor.memory import settle as settling
     from signals.clock import SystemClock
 
     check_stdout()
-    gone, on_page = learn.forget(_root(project), _number(name), SystemClock())
+    gone, on_page, notes = settling.forget(_root(project), _number(name), SystemClock())
     if as_json:
-        say(dump({"status": "ok", "memory": _object(gone), "on_page": on_page}))
+        said = {"memory": _object(gone), "on_page": on_page, "notes": notes}
+        say(dump({"status": "ok"} | said))
         return
-    stays = "; its line in ARCHITECT.md stays, and agents are not told of it" if on_page else ""
+    for each in notes:
+        note(printable(each))
+    stays = ", and ARCHITECT.md calls it withdrawn" if on_page else ""
     say(printable(f"{gone.name} is forgotten{stays}"))
 
 
@@ -182,22 +189,41 @@ def forget(name: str, *, project: str, as_json: bool) -> None:
 def settle(name: str, what: str, *, project: str, as_json: bool) -> None:
     """Settle a contradiction: take the flagged memory, or keep the older one.
 
-    The other is forgotten. What is forgotten can be taken again.
+    The other is forgotten, and so is what says the same. What is forgotten can be taken again.
     """
-    from attractor.memory import learn
+    from attractor.memory import settle as settling
     from signals.clock import SystemClock
 
     check_stdout()
     take = what == "take"
-    done, notes = learn.settle(_root(project), _number(name), take=take, clock=SystemClock())
+    done = settling.settle(_root(project), _number(name), take=take, clock=SystemClock())
     if as_json:
-        say(dump({"status": "ok", "memory": _object(done), "notes": notes}))
+        more = {"also": [_object(each) for each in done.also], "on_page": done.on_page}
+        said = {"memory": _object(done.memory), **more, "notes": list(done.notes)}
+        say(dump({"status": "ok"} | said))
         return
-    for each in notes:
+    for each in done.notes:
         note(printable(each))
-    other = f"“{done.against}”"
-    taken = f"{done.name} counts" + (f", and {other} is forgotten" if done.against else "")
-    say(printable(taken if take else f"{other} still counts, and {done.name} is forgotten"))
+    for line in _settled(done, take=take):
+        say(printable(line))
+
+
+def _settled(done: Settled, *, take: bool) -> Iterable[str]:
+    name, other = done.memory.name, f"“{done.memory.against}”"
+    stays = ", which ARCHITECT.md calls withdrawn" if done.on_page else ""
+    if take:
+        yield f"{name} counts" + (f", and {other} is forgotten{stays}" if other != "“”" else "")
+    else:
+        yield f"{other} still counts, and {name} is forgotten{stays}"
+    for each in done.also:
+        if each.state.value == "flagged":
+            yield (
+                f"{each.name} seems to contradict it, too, and does not count: “{each.entry.text}”;"
+                f" attractor memory settle {each.name} take|keep"
+            )
+        else:
+            counts = "counts" if each.state.value == "live" else f"is forgotten{stays}"
+            yield f"{each.name} says the same, and {counts}, too: “{each.entry.text}”"
 
 
 @memory.command()

@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from attractor.cli.options import COUNT, budgets
-from attractor.cli.output import check_stdout, dump, json_lines_option, say
+from attractor.cli.options import COUNT, budgets, planned_from
+from attractor.cli.output import check_stdout, dump, json_lines_option, say, width
 from attractor.errors import InputError
 
 if TYPE_CHECKING:
+    from attractor.cli.run_request import Asked, Prepared
+    from attractor.plan.goal import Goal
     from attractor.plan.make import Planned
     from attractor.run.request import Request
 
@@ -29,17 +31,7 @@ _PLAN: Final = ("context", "scope", "name")
 
 
 @click.command()
-@click.option("--goal", default="", metavar="TEXT", help="What shall be true when it is done.")
-@click.option(
-    "--context", multiple=True, metavar="FILE|DIR", help="What the planner is to read; repeatable."
-)
-@click.option(
-    "--scope",
-    type=click.Choice(("simple", "standard", "complex")),
-    default="standard",
-    show_default=True,
-    help="How large a node may be.",
-)
+@planned_from
 @click.option("--name", default="", metavar="NAME", help="What the plan is called.")
 @click.option("--yes", is_flag=True, help="Approve the plan, and plan again, without being asked.")
 @click.option("--rehearse", is_flag=True, help="The real Claude Code with a scripted model.")
@@ -71,7 +63,9 @@ def night(
     The goal is also taken from where `attractor plan` takes it. Ctrl-C leaves while it works: the
     run goes on.
     """
+    from attractor.cli import before_plan
     from attractor.cli import plan as planning
+    from attractor.cli.run_request import ORDINARY, Asked
     from attractor.plan import make
 
     check_stdout()
@@ -80,17 +74,32 @@ def night(
     if options["faults"] and not rehearse:
         raise InputError("faults are for rehearsals", where="--fault", fix="add --rehearse")
     made = rehearse and not project
-    talk = planning.Talk(as_json=as_json, yes=yes, again="--yes", run_with=["--persistent"])
-    place = _rehearsed_in if made else make.project_of(project or os.curdir)
-    planned = planning.planned(place, given, talk, replan=False)
-    where = planned.project
-    planning.approved(planned, where, talk, keep=True)
-    asked = {**options, "pipeline": planned.dot, "project": where, "persistent": True}
-    if rehearse:
-        asked["rehearse"] = "default"
-    if made:
-        asked["name"] = os.path.basename(os.path.dirname(where))
-    _carry_out(planned, asked, detach=detach, as_json=as_json)
+    place = "" if made else make.project_of(project or os.curdir)
+    if place and planning.cannot_start(place):
+        fix = "make it one (git init; git add -A; git commit), or name one with --project"
+        raise InputError("this is not a git repository", where=place, fix=fix)
+    rehearsal = ORDINARY if rehearse else None
+    asked = Asked(**options, pipeline="", rehearse=rehearsal, project=place, persistent=True)
+    before_plan.check(asked, os.environ)  # a plan costs
+
+    def of(planned: Planned) -> Asked:
+        name = os.path.basename(os.path.dirname(planned.project)) if made else ""
+        return replace(asked, pipeline=planned.dot, project=planned.project, name=name)
+
+    def command(planned: Planned) -> str:
+        return of(planned).command(detach=detach)
+
+    def where(goal: Goal) -> str:
+        if rehearse:
+            before_plan.check_faults(asked, goal)
+        return place or _rehearsed_in()
+
+    talk = planning.Talk(as_json=as_json, yes=yes, again="--yes", run=command, named=True)
+    planned = planning.planned(where, given, talk, replan=False)
+    planning.approved(planned, planned.project, talk, keep=True)
+    with _plan_kept(command(planned)):
+        prepared = _prepared(of(planned))
+    _carry_out(prepared, detach=detach, as_json=as_json)
 
 
 def _rehearsed_in() -> str:
@@ -107,18 +116,22 @@ def _rehearsed_in() -> str:
     return make_empty(rehearsed_project(name, os.environ))
 
 
-def _carry_out(planned: Planned, asked: dict[str, Any], *, detach: bool, as_json: bool) -> None:
-    from attractor.cli.run import start
-    from attractor.cli.run_request import Asked, prepare
-    from attractor.cli.watch_run import begun, follow
+def _prepared(asked: Asked) -> Prepared:
+    from attractor.cli.run_request import prepare
     from attractor.run import preflight
     from signals.clock import SystemClock
 
-    clock = SystemClock()
-    with _plan_kept(planned):
-        prepared = prepare(Asked(**asked), os.environ, clock, os.urandom)
-        preflight.refuse(prepared.findings)
-    request, started = start(prepared, clock)
+    prepared = prepare(asked, os.environ, SystemClock(), os.urandom)
+    preflight.refuse(prepared.findings)
+    return prepared
+
+
+def _carry_out(prepared: Prepared, *, detach: bool, as_json: bool) -> None:
+    from attractor.cli.run import start
+    from attractor.cli.watch_run import begun, follow
+    from signals.clock import SystemClock
+
+    request, started = start(prepared, SystemClock())
     begin = {"event": "begun", "run": request.run_id, "root": request.run_root}
     say(dump(begin, indent=None) if as_json else begun(request), more=not detach)
     if not detach:
@@ -128,25 +141,22 @@ def _carry_out(planned: Planned, asked: dict[str, Any], *, detach: bool, as_json
 
 
 @contextlib.contextmanager
-def _plan_kept(planned: Planned) -> Iterator[None]:
+def _plan_kept(command: str) -> Iterator[None]:
     """Where something forbids the work, say that the plan stays, and need not be made again."""
     try:
         yield
     except InputError as error:
-        words = ["attractor", "run", planned.dot, "--persistent", "--project", planned.project]
-        run = shlex.join([*words, *(["--rehearse"] if planned.rehearsed else [])])
-        error.fix = "; ".join(filter(None, (error.fix, f"the plan is kept: {run}")))
+        error.fix = "; ".join(filter(None, (error.fix, f"the plan is kept: {command}")))
         raise
 
 
 def _report(request: Request, *, as_json: bool) -> None:
     """Tell how it went, as `attractor report` does."""
+    from attractor.cli.report import now_of
     from attractor.run import report, report_text
     from attractor.run.recount import recount
-    from signals.clock import SystemClock
 
     if as_json:  # the last event has said where it is
         return
-    found = recount(request.layout)
-    document = report.final(found.story, found.graph, SystemClock().wall_ns() / 1e9)
-    say("\n" + report_text.plain(document).removesuffix("\n"))
+    document = report.final(*now_of(recount(request.layout)))
+    say("\n" + report_text.plain(document, width()).removesuffix("\n"))

@@ -59,3 +59,24 @@ def budgets(command: Callable[..., Any]) -> Callable[..., Any]:
         letter = "N" if kind is TOKENS else "X"
         command = click.option(name, type=kind, metavar=letter, help=about)(command)
     return command
+
+
+def planned_from(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a verb the options that say what a plan is made from."""
+    scope = click.option(
+        "--scope",
+        type=click.Choice(("simple", "standard", "complex")),
+        default="standard",
+        show_default=True,
+        help="How large a node may be.",
+    )
+    context = click.option(
+        "--context",
+        multiple=True,
+        metavar="FILE|DIR",
+        help="What the planner is to read; repeatable.",
+    )
+    goal = click.option(
+        "--goal", default="", metavar="TEXT", help="What shall be true when it is done."
+    )
+    return goal(context(scope(command)))

@@ -105,6 +105,14 @@ def say(text: str, *, more: bool = False) -> None:
         raise _cannot_print(error.strerror or str(error)) from error
 
 
+def width() -> int:
+    """Return how wide the terminal is to which results go; 0 where they go elsewhere."""
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 0
+    except (AttributeError, OSError, ValueError):  # closed, or no file
+        return 0
+
+
 def check_stdout() -> None:
     """Refuse, before anything is done, when a result could not be printed for certain."""
     if sys.stdout is None:

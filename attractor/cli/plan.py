@@ -11,11 +11,13 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from attractor.cli.output import check_stdout, dump, json_option, note, printable, say
+from attractor.cli.options import planned_from
+from attractor.cli.output import check_stdout, dump, json_option, note, printable, say, width
 from attractor.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -23,21 +25,9 @@ if TYPE_CHECKING:
     from attractor.plan.goal import Goal
     from attractor.plan.make import Planned
 
-_SCOPES: Final = ("simple", "standard", "complex")
-
 
 @click.command()
-@click.option("--goal", default="", metavar="TEXT", help="What shall be true when it is done.")
-@click.option(
-    "--context", multiple=True, metavar="FILE|DIR", help="What the planner is to read; repeatable."
-)
-@click.option(
-    "--scope",
-    type=click.Choice(_SCOPES),
-    default="standard",
-    show_default=True,
-    help="How large a node may be.",
-)
+@planned_from
 @click.option("--yes", is_flag=True, help="Approve the plan, and plan again, without being asked.")
 @click.option("--replan", is_flag=True, help="Plan again, whatever was run of a plan before.")
 @click.option("--approve", default="", metavar="NAME", help="Show a plan that is there again.")
@@ -45,6 +35,7 @@ _SCOPES: Final = ("simple", "standard", "complex")
 @click.option("--project", default="", metavar="DIR", help="The repository; default: this one.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting.")
 @click.option("--rehearse", is_flag=True, help="Ask a scripted model; it costs nothing.")
+@click.option("--fault", type=click.Choice(("rejected",)), help="No answer passes the checks.")
 @json_option
 def plan(*, yes: bool, replan: bool, approve: str, as_json: bool, **options: Any) -> None:
     """Have a plan made of a goal: requirements, instructions for each node, a pipeline.
@@ -54,14 +45,19 @@ def plan(*, yes: bool, replan: bool, approve: str, as_json: bool, **options: Any
     is touched, and no plan is overwritten. Of a rehearsal without --project no beads and no promise
     are made.
     """
-    from attractor.plan import make
+    from attractor.plan import make, write
 
     check_stdout()
-    talk = Talk(as_json=as_json, yes=yes)
-    project = make.project_of(options["project"] or os.curdir)
+    named = bool(options["project"])
+    talk = Talk(as_json=as_json, yes=yes, run=partial(_run, named=named), named=named)
+    around = write.project_of_plan(approve) if os.sep in approve else ""
+    project = make.project_of(options["project"] or around or os.curdir)
+    if options["fault"] and not options["rehearse"]:
+        raise InputError("faults are for rehearsals", where="--fault", fix="add --rehearse")
     if approve:
         _check_alone(options, replan=replan)
         found = make.found(project, approve)
+        talk.notes(cannot_start(project))
     else:
         found = planned(project, options, talk, replan=replan)
     keep = not found.rehearsed or bool(options["project"])
@@ -91,19 +87,34 @@ def approved(found: Planned, project: str, talk: Talk, *, keep: bool) -> Approva
 
     With `keep` beads, promise and memory are told of it.
     """
-    from attractor.plan import books, show
+    from attractor.plan import books, make, show
     from signals.clock import SystemClock
 
     drawn, no_picture = show.picture(found.dot)
     talk.show(found, drawn, no_picture)
     talk.approval(found)
+    if make.found_in(found.folder, project) != found:
+        fix = f"look at it again: {talk.approve(found)}"
+        raise InputError("the plan was changed while it was shown", where=found.dot, fix=fix)
     notes = books.approve(found.folder, project, SystemClock(), by=talk.by, keep=keep)
     talk.notes(notes)
-    return Approval(drawn, [no_picture, *notes] if no_picture else notes)
+    every = [*cannot_start(project), no_picture, *notes]
+    return Approval(drawn, [each for each in every if each])
+
+
+def cannot_start(project: str) -> list[str]:
+    """Say what keeps a run from starting in a folder; empty where it is a repository."""
+    from attractor.run import config
+
+    if config.find_project(project) is not None:
+        return []
+    problem = f"no run can start in {project}: it is not a git repository"
+    here = "name the one that is meant with --project"
+    return [f"{problem}; {here}, or make it one (git init; git add -A; git commit)"]
 
 
 def planned(
-    where: str | Callable[[], str], options: dict[str, Any], talk: Talk, *, replan: bool
+    where: str | Callable[[Goal], str], options: dict[str, Any], talk: Talk, *, replan: bool
 ) -> Planned:
     """Have a plan made of what the options say: goal, context, scope, name, settings, rehearse.
 
@@ -116,10 +127,11 @@ def planned(
 
     check_start()
     wanted = goal.read(options["goal"], options["context"], os.environ, talk.asks)
-    project = where if isinstance(where, str) else where()
+    project = where if isinstance(where, str) else where(wanted)
     if not replan:
         talk.again(again.earlier(project))
     talk.of_goal(wanted)
+    talk.notes(cannot_start(project))
     asked = make.Asked(
         project=project,
         goal=wanted,
@@ -127,6 +139,7 @@ def planned(
         name=options["name"],
         settings=options["settings"],
         rehearsed=options["rehearse"],
+        broken=make.ROUNDS if options.get("fault") else 0,
     )
     return make.plan(asked, SystemClock(), tell=lambda text: note(printable(text)))
 
@@ -139,13 +152,15 @@ class Talk:
         *,
         as_json: bool,
         yes: bool,
+        run: Callable[[Planned], str],
+        named: bool,
         again: str = "--replan",
-        run_with: Sequence[str] = (),
     ) -> None:
         self._as_json = as_json
         self._yes = yes
         self._again = again
-        self._run_with = run_with
+        self._run = run
+        self._named = named
         self._is_there = not as_json and sys.stdin is not None and sys.stdin.isatty()
 
     @property
@@ -168,8 +183,7 @@ class Talk:
         if not earlier or self._yes:
             return
         last = earlier[-1]
-        state = "has ended" if last.finished else "has not ended"
-        problem = f"the run {last.run} of the plan {last.plan} {state}"
+        problem = f"the run {last.run} of the plan {last.plan} {last.state}"
         if self._is_there and _confirm(f"{problem}. Plan again?"):
             return
         if self._is_there:
@@ -189,14 +203,21 @@ class Talk:
             return
         if self._is_there and _confirm("Is this the plan?"):
             return
-        words = ["attractor", "run", planned.dot, *self._run_with]
-        run = f"it is kept; to run it: {shlex.join(words)}"
+        run = f"it is kept; to run it: {self._run(planned)}"
         said = {"folder": planned.folder, "pipeline": planned.dot}
         if self._is_there:
             raise InputError("the plan is not approved", where=planned.folder, fix=run, **said)
-        fix = f"{run}; to approve it first: attractor plan --approve {planned.name} --yes"
+        fix = f"{run}; to approve it first: {self.approve(planned)} --yes"
         problem = "nobody is here to approve the plan"
         raise UsageError(problem, where=planned.folder, fix=fix, **said)
+
+    def approve(self, planned: Planned) -> str:
+        """Return the command that shows the plan again, from any folder, for the same books."""
+        if self._named:
+            words = (planned.name, "--project", planned.project)
+        else:
+            words = (planned.folder,)
+        return shlex.join(["attractor", "plan", "--approve", *words])
 
     def notes(self, notes: Sequence[str]) -> None:
         """Say what a person should know, beside the result."""
@@ -205,11 +226,18 @@ class Talk:
 
     def end(self, planned: Planned, approval: Approval) -> None:
         """Say what there is now."""
-        run = f"attractor run {shlex.quote(planned.dot)}"
+        run = self._run(planned)
         if self._as_json:
             say(dump(_as_object(planned, approval, run)))
             return
         say(f"approved; to run it: {printable(run)}")
+
+
+def _run(planned: Planned, *, named: bool) -> str:
+    """Return the command that runs it from any folder: a rehearsal stays one, where it was."""
+    rehearse = ["--rehearse"] if planned.rehearsed else []
+    project = ["--project", planned.project] if named or not planned.rehearsed else []
+    return shlex.join(["attractor", "run", planned.dot, *rehearse, *project])
 
 
 def _way_on(last: Earlier) -> str:
@@ -217,7 +245,9 @@ def _way_on(last: Earlier) -> str:
 
 
 def _ask(question: str) -> str:
-    return str(click.prompt(printable(question), default="", show_default=False, err=True))
+    asked = printable(question)
+    said = click.prompt(asked, default="", show_default=False, err=True, prompt_suffix=" ")
+    return str(said)
 
 
 def _confirm(question: str) -> bool:
@@ -228,14 +258,20 @@ def _page(planned: Planned, drawn: str, no_picture: str) -> list[str]:
     from attractor.plan import show
 
     plan = planned.plan
+    most = width()
     counts = f"{len(plan.nodes)} nodes, {len(plan.prd.criteria)} criteria, {planned.scope.value}"
+    criteria = (f"{each.id}: {each.text}" for each in plan.prd.criteria)
     return [
         f"{planned.name}: {plan.title}",
         f"  {counts}",
         "",
-        *show.tree(plan),
+        *show.tree(plan, most),
         "",
-        *(f"{each.id}: {each.text}" for each in plan.prd.criteria),
+        *show.gates(plan, planned.gates, most),
+        "",
+        *(line for each in criteria for line in show.wrapped(each, "  ", most)),
+        "",
+        *planned.detected.as_text().splitlines(),
         "",
         f"requirements: {planned.prd}",
         f"pipeline: {planned.dot}",
@@ -269,6 +305,8 @@ def _as_object(planned: Planned, approval: Approval, run: str) -> dict[str, Any]
         "picture": approval.drawn or None,
         "criteria": {each.id: each.text for each in planned.plan.prd.criteria},
         "nodes": nodes,
+        "gates": [each._asdict() for each in planned.gates],
+        "detected": planned.detected.as_json(),
         "promise": planned.names.promise,
         "rounds": planned.rounds,
         "usage": dict(planned.usage),

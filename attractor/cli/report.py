@@ -6,14 +6,26 @@ import os
 
 import click
 
-from attractor.cli.output import dump, json_option, say
+from attractor.cli.output import dump, json_option, say, width
+from attractor.pipeline.graph import Graph
 from attractor.run import report as reports
 from attractor.run import report_text
+from attractor.run.live import of_running
 from attractor.run.locate import whole_run
-from attractor.run.recount import recount
+from attractor.run.progress import with_live
+from attractor.run.recount import Recounted, recount, until
+from attractor.run.story import Story
 from signals.clock import SystemClock
 
 _NANOSECONDS = 1_000_000_000
+
+
+def now_of(found: Recounted) -> tuple[Story, Graph, float, str]:
+    """Return of what the report of a run is made at this moment."""
+    fresh = {} if found.story.ended is not None else of_running(found.layout, found.story)
+    state = found.state
+    now = until(found.story, state, SystemClock().wall_ns() / _NANOSECONDS)
+    return with_live(found.story, fresh), found.graph, now, state
 
 
 @click.command()
@@ -27,10 +39,9 @@ def report(run: str | None, *, markdown: bool, as_json: bool) -> None:
     holds when the run has ended.
     """
     found = recount(whole_run(run, os.getcwd()))
-    now = SystemClock().wall_ns() / _NANOSECONDS
-    document = reports.final(found.story, found.graph, now)
+    document = reports.final(*now_of(found))
     if as_json:
         say(dump(document))
         return
-    text = report_text.markdown(document) if markdown else report_text.plain(document)
+    text = report_text.markdown(document) if markdown else report_text.plain(document, width())
     say(text.removesuffix("\n"))

@@ -1,7 +1,8 @@
 """`attractor resume [RUN]`: let a run go on, with more to spend if you like, and watch it.
 
 What is alive is adopted, what has died is started again. Of a run that goes on it only shows the
-progress, and what is changed counts when its Guardian is started the next time.
+progress, and what is changed counts when its Guardian is started the next time. One that is being
+ended would heed nothing any more: its end is waited for, and then it goes on.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from attractor.run.request import Request
 
 _VALIDATED: Final = "validated"
+_END_SECONDS: Final = 180.0
 
 
 @click.command()
@@ -33,8 +35,8 @@ _VALIDATED: Final = "validated"
 def resume(run: str | None, *, detach: bool, as_json: bool, **options: Any) -> None:
     """Let RUN go on, or the current run, and watch it.
 
-    Outside of a terminal one line says what was, then each line is news; --json tells everything.
-    Exits as `attractor run` does.
+    The end of one that is being ended is waited for first. Outside of a terminal one line says what
+    was, then each line is news; --json tells everything. Exits as `attractor run` does.
     """
     check_stdout()
     changes = {key: value for key, value in options.items() if value}
@@ -54,6 +56,7 @@ def go_on(run: str | None, changes: Mapping[str, Any], *, detach: bool, as_json:
     check_start()
     layout = whole_run(run, os.getcwd())
     wanted = requests.load(layout.request)
+    _see_it_ended(wanted)
     alive = keeping.keeper(layout)[1] is Liveness.ALIVE
     known = length(layout.journal)
     _ask_again(wanted, dict(changes), alive=alive)
@@ -68,14 +71,34 @@ def go_on(run: str | None, changes: Mapping[str, Any], *, detach: bool, as_json:
         say(f"{wanted.run_id} {words}\n{commands(wanted.run_id, layout)}")
 
 
+def _see_it_ended(wanted: Request) -> None:
+    """Wait for the end of a run that is being ended: it would not heed what is asked for now."""
+    from attractor.cli.stop import NotEndedError
+    from attractor.run import ending, keeping
+    from attractor.run.recount import lives
+    from attractor.run.tail import ending_with
+    from signals.clock import SystemClock
+
+    layout = wanted.layout
+    if ending_with(layout.journal) in ("", _VALIDATED) or not lives(layout):
+        return
+    note(f"{wanted.run_id} is being ended; it goes on once it has, in {_END_SECONDS:g} s at most")
+    started = keeping.ensure_keeper(layout, os.environ)
+    if not ending.awaited(layout, started, _END_SECONDS, SystemClock()) and lives(layout):
+        problem = f"it was being ended, and has not within {_END_SECONDS:g} seconds"
+        fix = f"wait, and resume it then; or end it at once: attractor stop {wanted.run_id} --kill"
+        raise NotEndedError(problem, where=wanted.run_id, fix=fix)
+
+
 def _ask_again(wanted: Request, changes: dict[str, Any], *, alive: bool) -> None:
     """Write down what is asked for now, where that is something else than before."""
     from attractor.run import request as requests
     from attractor.run.port import free_address
-    from attractor.run.tail import ended_with
+    from attractor.run.tail import ending_with
     from signals import atomic
 
-    result = "" if alive else ended_with(wanted.layout.journal)
+    # One that died while it was being ended would only be ended.
+    result = "" if alive else ending_with(wanted.layout.journal)
     if result and result != _VALIDATED:
         changes["resumes"] = wanted.resumes + 1
         if wanted.rehearsed:  # nobody is left who knows the old one, which may be taken by now

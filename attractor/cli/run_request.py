@@ -7,9 +7,10 @@ machine is collected, so that a person sees all of it.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Final, final
 
 from attractor import git, tools
@@ -25,18 +26,23 @@ from attractor.rehearsal.headers import Asker
 from attractor.rehearsal.project import head, make_project
 from attractor.rehearsal.turn import ORCHESTRATOR
 from attractor.rubric import locate, prd
-from attractor.run import begin, config, preflight, skill_files
+from attractor.run import begin, commit_hooks, config, preflight, skill_files
 from attractor.run.config import Settings
 from attractor.run.layout import run_layout
 from attractor.run.locate import rehearsed_project
+from attractor.run.not_there import not_there
 from attractor.run.port import free_address
 from attractor.run.preflight import Finding
 from attractor.run.request import Request
-from attractor.run.run_preflight import agents_work, plan_of_run, unknown_agents
+from attractor.run.run_preflight import agents_work, plan_of_run, unknown_agents, work_settings
 from signals.clock import Clock
 
 ORDINARY: Final = "default"
 """The scenario in which everything goes well."""
+_FIRST: Final = ("rehearse", "project", "persistent")
+"""What a command begins with; behind a flag that may have a value stands another option."""
+_NO_OPTION: Final = ("pipeline", "name")
+_WORDS: Final = {"faults": "fault", "settings": "set"}
 _ANYWHERE: Final = "http://127.0.0.1:9"  # the real address is known only later
 
 
@@ -72,6 +78,25 @@ class Asked:
     settings: tuple[str, ...] = ()
     on_end: str = ""
     allow_dirty: bool = False
+
+    def command(self, *, detach: bool) -> str:
+        """Return the line of a shell that asks for the same, from any folder."""
+        words = ["attractor", "run", self.pipeline]
+        usual = {each.name: each.default for each in fields(self)}
+        names = dict.fromkeys((*_FIRST, *usual))
+        for name in names:
+            value = getattr(self, name)
+            if name not in _NO_OPTION and value != usual[name]:
+                words += _option(name, value)
+        return shlex.join([*words, *(["--detach"] if detach else [])])
+
+
+def _option(name: str, value: object) -> list[str]:
+    word = f"--{_WORDS.get(name, name).replace('_', '-')}"
+    if value is True or (name == "rehearse" and value == ORDINARY):
+        return [word]
+    values = value if isinstance(value, tuple) else (value,)
+    return [each for one in values for each in (word, str(one))]
 
 
 @final
@@ -118,11 +143,14 @@ def prepare(
 
     run_id = asked.name or begin.name_run(asked.pipeline, clock, random, is_taken)
     project = project or rehearsed_project(run_id, environ)
-    known = config.load(project, environ, _settings(asked))
+    known = config.load(project, environ, settings_of(asked))
     request = _request(asked, graph, run_id, project, environ)
-    request = replace(request, claude=_claude(config.resolve({}, graph.attrs, known), request))
+    resolved = config.resolve({}, graph.attrs, known)
+    request = replace(request, claude=claude_of(resolved, rehearsed=request.rehearsed))
     skills, unread = skill_files.read(asked.pipeline, graph)
     own = [*unread, *unknown_agents(graph, known, registry.names())]
+    own += not_there(work_settings(graph, known), rehearsed=request.rehearsed, environ=environ)
+    own += [] if made else commit_hooks.refusing(project)
     own += [*_about_rubric(request, graph, environ, made=made), *_about_rehearsal(request)]
     facts = gather(asked.pipeline, graph)
     writes = bool(request.prd) and not locate.is_rubric(request.rubric)
@@ -194,7 +222,7 @@ def _request(
         persistent=asked.persistent,
         retrospectives=_retrospectives(asked),
         on_end=asked.on_end,
-        settings=_settings(asked),
+        settings=settings_of(asked),
         plan=planned.folder,
         goal=planned.goal,
         rehearsed=rehearsed,
@@ -212,18 +240,18 @@ def _retrospectives(asked: Asked) -> int:
     return 2 if asked.persistent else 1
 
 
-def _settings(asked: Asked) -> tuple[str, ...]:
+def settings_of(asked: Asked) -> tuple[str, ...]:
     """Return the settings of the command line; an option is a short way to say one."""
     review = () if asked.review is None else (f"review={asked.review}",)
     free = ("agent=opencode", "model=free") if asked.free else ()
     return (*review, *free, *asked.settings)
 
 
-def _claude(settings: Settings, request: Request) -> str:
+def claude_of(settings: Settings, *, rehearsed: bool) -> str:
     """Return the program that is meant for the whole run, for judges too; else the usual one."""
     if word := settings.word("claude"):
         return shutil.which(word) or word
-    return (tools.find_claude() or "") if request.rehearsed else ""
+    return (tools.find_claude() or "") if rehearsed else ""
 
 
 def _base(project: str) -> str:

@@ -14,13 +14,15 @@ from attractor.cli.tables import table
 from attractor.errors import AttractorError, InputError
 from attractor.run.layout import RunLayout, state_folder
 from attractor.run.locate import project_above, rehearsals, runs_of
-from attractor.run.progress import count, duration
-from attractor.run.recount import done, state_of, story_of
+from attractor.run.progress import Live, count, duration, resting_of, with_live
+from attractor.run.recount import done, state_of, story_of, until
+from attractor.run.rests import Rest
 from attractor.run.story import Story
 from attractor.run.times import seconds_of
 from signals.clock import SystemClock
 
 _NANOSECONDS = 1_000_000_000
+_RUNNING = "running"
 _KEYS = (
     "run",
     "root",
@@ -35,6 +37,7 @@ _KEYS = (
     "total",
     "tokens",
     "cost_usd",
+    "rests",
     "problem",
 )
 _HEADINGS = ("RUN", "PIPELINE", "STATE", "BEGAN", "TOOK", "NODES", "TOKENS", "COST", "")
@@ -94,22 +97,36 @@ def _run(layout: RunLayout, now: float) -> dict[str, Any]:
 def _told(layout: RunLayout, story: Story, now: float) -> dict[str, Any]:
     asked, began = story.request, seconds_of(story.began_at)
     finished, total = done(story)
-    until = seconds_of(story.ended_at) or now
+    state = state_of(layout, story)
+    now = until(story, state, now)
+    over = seconds_of(story.ended_at) or now
+    fresh = _fresh(layout, story)
+    resting = resting_of(story, fresh, int(now * _NANOSECONDS))
+    story = with_live(story, fresh)
     return _row(
         run=asked["run_id"],
         root=layout.root,
-        state=state_of(layout, story),
+        state=state,
         pipeline=asked["pipeline"],
         project=asked["project"],
         rehearsed=asked["rehearsed"],
         began=story.began_at or None,
         ended=story.ended_at or None,
-        seconds=round(max(until - began, 0.0), 3) if began else None,
+        seconds=round(max(over - began, 0.0), 3) if began else None,
         done=finished,
         total=total,
         tokens=story.tokens,
         cost_usd=round(story.used("cost_usd"), 6),
+        rests=[each.as_json() for each in resting],
     )
+
+
+def _fresh(layout: RunLayout, story: Story) -> Mapping[str, Live]:
+    if story.ended is not None:
+        return {}
+    from attractor.run.live import of_running  # only for runs that have not ended
+
+    return of_running(layout, story)
 
 
 def _row(**known: Any) -> dict[str, Any]:
@@ -122,11 +139,22 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         row["run"],
         os.path.basename(row["pipeline"]),
-        row["state"],
+        _state(row),
         (row["began"] or "")[:19].replace("T", " "),
         duration(row["seconds"]),
         f"{row['done']}/{row['total']}" if row["total"] else "",
         count(row["tokens"]),
         f"${row['cost_usd']:.2f}",
-        "rehearsal" if row["rehearsed"] else "",
+        "; ".join([*(["rehearsal"] if row["rehearsed"] else []), *map(_words, row["rests"])]),
     )
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    """Return where a run stands; one in which nothing new begins for a while does not run."""
+    whole = any(not each["node"] for each in row["rests"])
+    return "resting" if whole and row["state"] == _RUNNING else str(row["state"])
+
+
+def _words(rest: Mapping[str, str]) -> str:
+    words = Rest(**rest).words
+    return f"{rest['node']} {words}" if rest["node"] else words

@@ -161,7 +161,7 @@ def table(view: View, height: int) -> Table:
     rows, left_out = fitting(view.rows, most)
     for row in rows:
         cells = [Text(printable(cell)) for cell in _cells(row)]
-        cells[1].stylize(_STYLES.get(row.state, ""))
+        cells[1].stylize(_STYLES.get(row.shown, ""))
         made.add_row(*cells)
     if left_out:
         made.add_row(Text(f"... and {left_out} more", style="dim"))
@@ -184,7 +184,7 @@ def fitting(rows: Sequence[Row], most: int) -> tuple[list[Row], int]:
 def _cells(row: Row) -> tuple[str, ...]:
     return (
         row.node,
-        row.state,
+        row.shown,
         str(row.attempt) if row.attempt else "",
         duration(row.seconds),
         count(row.tokens) if row.tokens else "",
@@ -208,7 +208,7 @@ def _caption(view: View) -> list[str]:
 
 def total(view: View) -> str:
     """Return one line about the whole run."""
-    counts = ", ".join(f"{number} {state}" for state, number in view.counts.items())
+    counts = ", ".join(f"{number} {state}" for state, number in view.shown.items())
     amount = f"${view.cost:.2f}"
     cost = f", which would have cost {amount}" if view.rehearsed else f", {amount}"
     cost = cost if view.cost else ""
@@ -217,7 +217,7 @@ def total(view: View) -> str:
 
 def so_far(view: View) -> str:
     """Return one line about what was: how many nodes stood how, and how it had ended."""
-    counts = ", ".join(f"{number} {state}" for state, number in view.counts.items())
+    counts = ", ".join(f"{number} {state}" for state, number in view.shown.items())
     if view.ended is None:
         return counts
     reason = f": {view.ended['reason']}" if view.ended.get("reason") else ""

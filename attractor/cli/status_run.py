@@ -18,17 +18,17 @@ from attractor.cli.tables import table
 from attractor.pipeline.graph import Graph
 from attractor.run.following import Following
 from attractor.run.layout import RunLayout
-from attractor.run.live import live
+from attractor.run.live import of_running
 from attractor.run.locate import whole_run
 from attractor.run.progress import Row, View, count, duration, view
-from attractor.run.recount import recount, state_of
-from attractor.run.states import RUNNING
+from attractor.run.recount import recount, state_of, until
 from attractor.run.story import Story
 from attractor.run.tail import Tail
 from signals.clock import Clock, SystemClock
 
 _HEADINGS: Final = ("NODE", "HANDLER", "STATE", "ATTEMPT", "TIME", "TOKENS", "COST", "LAST")
 _WIDEST: Final = 60
+_NANOSECONDS: Final = 1_000_000_000
 _REDRAW_SECONDS: Final = 1.0
 _OFTEN: Final = 5.0
 
@@ -71,9 +71,9 @@ def _print(
     as_json: bool,
     streams: bool = False,
 ) -> None:
-    fresh = {str(node): live(layout, node) for node in graph.nodes if story.state(node) in RUNNING}
-    shown = view(story, graph, fresh, clock.wall_ns())
     state, more = state_of(layout, story), streams and story.ended is None
+    now = until(story, state, clock.wall_ns() / _NANOSECONDS)
+    shown = view(story, graph, of_running(layout, story), int(now * _NANOSECONDS))
     if as_json:
         name = shown.run_id or os.path.basename(layout.root)
         said = {"status": "ok", "state": state, **shown.as_json(), "run": name}
@@ -89,12 +89,12 @@ def _lines(layout: RunLayout, shown: View, state: str) -> Iterator[str]:
     yield ""
     yield from table([_HEADINGS, *(_cells(row) for row in shown.rows)])
     yield ""
-    counts = ", ".join(f"{each} {number}" for each, number in shown.counts.items())
+    counts = ", ".join(f"{each} {number}" for each, number in shown.shown.items())
     yield f"{counts}; {count(shown.tokens)} tokens, ${shown.cost:.2f}"
     if shown.doing:
         yield printable(f"now: {shown.doing}")
     for card in shown.cards:
-        yield printable(f"{card.id}  {card.node}: {card.question}")
+        yield printable(f"{card.id}  {card.node or 'the run'}: {card.question}")
         yield printable(f"    {card.command}")
     if shown.ended is not None and shown.ended.get("reason"):
         yield printable(str(shown.ended["reason"]))
@@ -106,7 +106,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (
         row.node,
         row.handler,
-        row.state,
+        row.shown,
         str(row.attempt or ""),
         duration(row.seconds),
         count(row.tokens) if row.tokens else "",

@@ -131,6 +131,7 @@ class Watching:
             while True:
                 # Asked before the journal is read: what a keeper's end leaves behind is in it then.
                 alive = self._is_kept()
+                guarded = keeping.guardian(layout)[1] is not Liveness.DEAD
                 fresh = self._take(tail)
                 now = view(self._story, self._graph, self._live(), self._clock.wall_ns())
                 self._screen.show(now)
@@ -138,7 +139,8 @@ class Watching:
                     status := self._status(now, alive=alive, quiet=quiet and not fresh)
                 ) is not None:
                     return Seen(status, now)
-                quiet = not fresh
+                # One that is only coming may know more, and go on without the person.
+                quiet = guarded and not fresh
                 may_be_over = now.waiting or now.ended is not None
                 following.wait(
                     _TICK_SECONDS if self._screen.is_live or may_be_over else _SLOW_SECONDS

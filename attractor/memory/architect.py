@@ -7,16 +7,19 @@ why, and nothing is written then.
 
 An entry is one list item that ends in its provenance, in brackets. The text of an entry is escaped,
 so that it can neither begin a heading, a list, a quotation or a comment nor forge a provenance.
+A line that calls an entry withdrawn takes back those above it in its section; one below it, with
+the same words, counts again.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
 from attractor.errors import DamageError
+from attractor.memory import words
 from attractor.memory.entry import Entry, Kind, clean
 
 NAME: Final = "ARCHITECT.md"
@@ -37,16 +40,20 @@ _INTRO: Final = """\
 
 Every agent that works here is told of this page, as far as it matters to its task. Attractor adds
 a line to a section, and rewrites what stands between the two marks; all else is yours to edit.
+What a later line calls withdrawn counts for nothing.
 """
 _FIX: Final = f"put it right, or move it away: a new {NAME} is made of what is remembered"
 
 _HEADING: Final = re.compile(r"(#{1,2})[ \t]+(.*?)(?:[ \t]+#+)?[ \t]*")
 _FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
-_ITEM: Final = re.compile(r"[-*+][ \t]+(\S.*?)[ \t]*")
+_ITEM: Final = re.compile(r"([ \t]*)(?:[-*+]|\d{1,9}[.)])[ \t]+(\S.*?)[ \t]*")
+_DEEPEST: Final = 3
+"""By how much the first item of a list may be indented; with more it is a block of code."""
 _PROVENANCE: Final = re.compile(
     r"(.*?) \[(?:node ([^\s,\[\]]+), attempt (\d+)|by hand|planned), (\d{4}-\d\d-\d\d)"
     r"(?:, run ([^\s,\[\]]+))?\]"
 )
+_WITHDRAWN: Final = re.compile(r"Withdrawn: (.*) \[withdrawn by hand, (\d{4}-\d\d-\d\d)\]")
 _ESCAPED: Final = re.compile(r"[\\\[\]<>]")
 _BLOCK: Final = re.compile(r"[^\w\s]|_|\d+[.)]")
 
@@ -71,11 +78,51 @@ class Page:
         return body.replace(_BEGIN, "").replace(_END, "").strip()
 
     def entries(self) -> Iterator[Entry]:
-        """Yield all list items of the five sections, whoever wrote them."""
+        """Yield the list items of the five sections that count, whoever wrote them."""
+        for kind in SECTIONS:
+            yield from self._sorted(kind)[0]
+
+    def withdrawn(self) -> list[Entry]:
+        """Return what was withdrawn, and stands nowhere else."""
+        living = {words.plain(each.text) for each in self.entries()}
+        gone = (self._sorted(kind)[1] for kind in SECTIONS)
+        return [each for every in gone for key, each in every.items() if key not in living]
+
+    def place(self, text: str) -> int:
+        """Return the number of the line in which an entry of this text stands; 0 where none."""
         for kind, section in SECTIONS.items():
-            for line, fenced in _lines(self.body(section)):
-                if not fenced and (found := _ITEM.fullmatch(line.rstrip("\r\n"))):
-                    yield _entry(kind, found[1])
+            before = self.text.count("\n", 0, self.spans[section][0])
+            for number, item in self._items(kind):
+                if _entry(kind, item).text == text:
+                    return before + number
+        return 0
+
+    def _items(self, kind: Kind) -> Iterator[tuple[int, str]]:
+        """Yield the list items of a section, and in which of its lines they stand."""
+        inside = False
+        for number, (line, fenced) in enumerate(_lines(self.body(SECTIONS[kind])), 1):
+            item = None if fenced else _ITEM.fullmatch(line.rstrip("\r\n"))
+            if item is not None and (inside or len(item[1].expandtabs(4)) <= _DEEPEST):
+                inside = True
+                yield number, item[2]
+            elif line.strip() and not line[0].isspace():
+                inside = False
+
+    def _sorted(self, kind: Kind) -> tuple[list[Entry], dict[str, Entry]]:
+        """Return the items of a section that count, and by their words those withdrawn."""
+        living, gone = list[Entry](), dict[str, Entry]()
+        for _, item in self._items(kind):
+            if said := _WITHDRAWN.fullmatch(item):
+                entry = Entry(kind=kind, text=clean(_unescaped(said[1])), at=said[2])
+                key = words.plain(entry.text)
+                mine = [each for each in living if words.plain(each.text) == key]
+                gone[key] = mine[-1] if mine else entry
+                living = [each for each in living if words.plain(each.text) != key]
+            else:
+                entry = _entry(kind, item)
+                gone.pop(words.plain(entry.text), None)
+                living.append(entry)
+        return living, gone
 
 
 def empty() -> str:
@@ -127,6 +174,21 @@ def added(page: Page, entries: Iterable[Entry]) -> str:
     lines: dict[str, list[str]] = {}
     for each in entries:
         lines.setdefault(SECTIONS[each.kind], []).append(line_of(each))
+    return _with_lines(page, lines)
+
+
+def withdrawn(page: Page, text: str, at: str) -> str:
+    """Return the text of the page with what calls this withdrawn, wherever it stands."""
+    key = words.plain(text)
+    lines: dict[str, list[str]] = {}
+    for each in page.entries():
+        if words.plain(each.text) == key:
+            line = f"- Withdrawn: {escaped(each.text)} [withdrawn by hand, {at[:10]}]"
+            lines[SECTIONS[each.kind]] = [line]
+    return _with_lines(page, lines)
+
+
+def _with_lines(page: Page, lines: Mapping[str, Sequence[str]]) -> str:
     text = page.text
     # The last section first: what comes before keeps its place.
     for section in sorted(lines, key=lambda each: page.spans[each], reverse=True):

@@ -84,6 +84,7 @@ def _recalled(project: str, page: Page | None, query: str, clock: Clock) -> list
     try:
         from attractor.memory.opening import opened
         from attractor.memory.recall import rest_of, search
+        from attractor.memory.store import key_of
 
         asks = bool(query.strip())
         with opened(project, page, clock) as store:
@@ -91,7 +92,10 @@ def _recalled(project: str, page: Page | None, query: str, clock: Clock) -> list
             rest = rest_of(store, now, binding=asks)
     except (AttractorError, OSError, ImportError):
         return _from_page(page, query, now)
-    return list({each.memory.id: each.memory.entry for each in [*relevant, *rest]}.items())
+    # What was withdrawn a moment ago, the store may not know yet.
+    gone = set() if page is None else {key_of(each) for each in page.withdrawn()}
+    every = (each.memory for each in [*relevant, *rest] if key_of(each.memory.entry) not in gone)
+    return list({each.id: each.entry for each in every}.items())
 
 
 def _from_page(page: Page | None, query: str, now: float) -> list[Told]:

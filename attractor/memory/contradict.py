@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, final
 
 from attractor.memory import words
 
@@ -60,9 +60,43 @@ def contradict(one: str, other: str) -> bool:
     return any(_differ(mine, their) for mine in _values(one) for their in values)
 
 
-def first_against(text: str, older: Iterable[str]) -> str:
-    """Return the first older text that this one seems to contradict; nothing where none is."""
-    return next((each for each in older if contradict(text, each)), "")
+@final
+class Older:
+    """Texts that something new may contradict: many are compared as fast as few."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._texts: list[str] = []
+        self._claims: dict[tuple[bool, str], list[tuple[int, frozenset[str]]]] = {}
+        self._values: dict[frozenset[str], list[tuple[int, _Value]]] = {}
+        for each in texts:
+            self.add(each)
+
+    def add(self, text: str) -> None:
+        """Let a text be one of them."""
+        number = len(self._texts)
+        self._texts.append(text)
+        for claim in _claims(text):
+            for word in claim.words:
+                self._claims.setdefault((claim.negative, word), []).append((number, claim.words))
+        for value in _values(text):
+            self._values.setdefault(value.key, []).append((number, value))
+
+    def against(self, text: str) -> str:
+        """Return the first that this text seems to contradict; nothing where none is."""
+        found = {
+            number
+            for mine in _claims(text)
+            for word in mine.words
+            for number, their in self._claims.get((not mine.negative, word), ())
+            if _same(mine.words, their)
+        }
+        found |= {
+            number
+            for mine in _values(text)
+            for number, their in self._values.get(mine.key, ())
+            if _differ(mine, their)
+        }
+        return self._texts[min(found)] if found else ""
 
 
 def _same(one: frozenset[str], other: frozenset[str]) -> bool:

@@ -2,7 +2,8 @@
 
 Done again with the same, it changes nothing and says the same. Killed in between, the page may hold
 what the store does not; the next opening of the store takes it over. Where the page cannot be
-used, it is kept aside and left alone, and entries go into the store only.
+used, it is kept aside and left alone, and entries go into the store only; so it is where its mode
+lets nobody write it.
 """
 
 from __future__ import annotations
@@ -10,16 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import final
+from typing import Final, final
 
-from attractor.errors import DamageError, InputError, ToolError
-from attractor.memory import architect, merge, page_file, places, words
+from attractor.errors import ToolError
+from attractor.memory import architect, merge, page_file, words
 from attractor.memory.architect import NAME, Page
 from attractor.memory.entry import MOST_HANDED_IN, Entry
 from attractor.memory.merge import Flagged, Merged
 from attractor.memory.opening import opened
 from attractor.memory.page_file import Found
-from attractor.memory.store import Memory, State, Store, key_of
+from attractor.memory.store import State, Store, key_of
 from signals.clock import Clock
 
 Attempt = tuple[str, str, int]
@@ -57,7 +58,7 @@ class Learned:
 
 @final
 @dataclass(slots=True)
-class _Open:
+class Open:
     """The memory of a project while its lock is held."""
 
     found: Found
@@ -75,78 +76,45 @@ class _Open:
 
 def learn(project: str, lesson: Lesson, clock: Clock) -> Learned:
     """Take a lesson in; BusyError or StorageError where trying again may help."""
-    with _memory(project, clock) as memory:
+    with held(project, clock) as memory:
         store = memory.store
         learned = Learned(notes=memory.notes)
-        entries = _unsettled([*lesson.entries, *_fresh(lesson, store)], store, learned)
         page = memory.page
-        gone = frozenset(words.plain(each) for each in _forgotten(store))
+        given = [*lesson.entries, *_fresh(lesson, store)]
+        entries = _unsettled(given, store, page.withdrawn(), learned)
+        gone = frozenset(words.plain(each) for each in _uncounted(store))
         merged = merge.merge(page.text, entries, most=lesson.most, forgotten=gone)
         _note(merged, learned)
-        if memory.found.page is not None:
-            _write(project, memory.found, merged.text, lesson.structure)
+        written = _write(project, memory.found, merged.text, lesson.structure)
         if store is not None:
-            _keep(store, lesson, merged)
+            made = page.entries() if memory.found.missing else ()
+            _keep(store, lesson, merged, [*made, *merged.added] if written else ())
         return learned
 
 
-def settle(project: str, number: int, *, take: bool, clock: Clock) -> tuple[Memory, list[str]]:
-    """Let a flagged memory count, and forget what it contradicts; or forget the flagged one.
-
-    What was forgotten can be taken again.
-    """
-    with _memory(project, clock) as memory:
-        store = _needed(memory, project)
-        chosen = _one(store, number, project)
-        if chosen.state is not State.FLAGGED and not (take and chosen.state is State.FORGOTTEN):
-            fix = "attractor memory list --flagged"
-            raise InputError(
-                f"{chosen.name} is not flagged: it is {chosen.state}", where=project, fix=fix
-            )
-        page = memory.page
-        if take and memory.found.page is not None:
-            _write(project, memory.found, architect.added(page, _missing(page, chosen)), None)
-        older = key_of_text(chosen.against)
-        with store.change():
-            store.put(number, State.LIVE if take else State.FORGOTTEN)
-            for each in store.memories() if take else ():
-                if key_of(each.entry) == older:
-                    store.put(each.id, State.FORGOTTEN)
-        return _one(store, number, project), memory.notes
-
-
-def forget(project: str, number: int, clock: Clock) -> tuple[Memory, bool]:
-    """Let a memory count for nothing any more; also whether its line is still on the page."""
-    with _memory(project, clock) as memory:
-        store = _needed(memory, project)
-        chosen = _one(store, number, project)
-        with store.change():
-            store.put(number, State.FORGOTTEN)
-        page = memory.found.page
-        there = page is not None and not _missing(page, chosen)
-        return _one(store, number, project), there
-
-
-def key_of_text(text: str) -> str:
-    """Return the key of an entry of any kind but planning."""
-    return f"entry {words.plain(text)}"
-
-
 @contextmanager
-def _memory(project: str, clock: Clock) -> Iterator[_Open]:
+def held(project: str, clock: Clock) -> Iterator[Open]:
+    """Open the memory of a project for whoever changes it."""
     with page_file.locked(project, clock), ExitStack() as stack:
         found, notes, lost = page_file.load(project), list[str](), list[str]()
         store: Store | None = None
         if found.problem:
             notes.append(_told(project, found.problem, clock))
+        elif found.read_only:
+            notes.append(f"{NAME} is left alone, and entries go to the store only: {_READ_ONLY}")
         try:
-            store = stack.enter_context(
-                opened(project, found.page, clock, held=True, tell=lost.append)
-            )
+            more = {"tell": lost.append, "tell_page": notes.append}
+            store = stack.enter_context(opened(project, found.there, clock, held=True, **more))
         except ToolError as error:
             notes.append(f"{error.problem}: {NAME} alone is used")
+        if store is not None and found.there is None:
+            with store.change():
+                store.lose_page()
         notes += lost
-        yield _Open(found, store, notes, lost)
+        yield Open(found, store, notes, lost)
+
+
+_READ_ONLY: Final = "its mode lets nobody write it; to have them there: chmod u+w ARCHITECT.md"
 
 
 def _told(project: str, problem: str, clock: Clock) -> str:
@@ -162,15 +130,20 @@ def _fresh(lesson: Lesson, store: Store | None) -> Iterator[Entry]:
             yield from entries
 
 
-def _unsettled(entries: Iterable[Entry], store: Store | None, learned: Learned) -> list[Entry]:
+def _unsettled(
+    entries: Iterable[Entry], store: Store | None, withdrawn: Iterable[Entry], learned: Learned
+) -> list[Entry]:
     """Return the entries about which no person decides, or has decided."""
+    gone = {key_of(each) for each in withdrawn}
     every = store.memories() if store is not None else []
     settled = {key_of(each.entry): each for each in every if each.state is not State.LIVE}
     left = []
     for each in entries:
         found = settled.get(key_of(each))
-        if found is None:
+        if found is None and key_of(each) not in gone:
             left.append(each)
+        elif found is None:
+            learned.duplicates.append(each)
         elif found.state is State.FLAGGED and found.entry.source == each.source:
             learned.flagged.append(Flagged(found.entry, found.against))
         else:
@@ -185,9 +158,9 @@ def _rendered(store: Store | None) -> Page:
     return architect.read(architect.added(architect.read(architect.empty()), living))
 
 
-def _forgotten(store: Store | None) -> Iterator[str]:
+def _uncounted(store: Store | None) -> Iterator[str]:
     for each in store.memories() if store is not None else ():
-        if each.state is State.FORGOTTEN:
+        if each.state is not State.LIVE:
             yield each.entry.text
 
 
@@ -198,48 +171,26 @@ def _note(merged: Merged, learned: Learned) -> None:
     learned.refused += merged.refused
 
 
-def _write(project: str, found: Found, text: str, structure: str | None) -> None:
+def _write(project: str, found: Found, text: str, structure: str | None) -> bool:
+    """Write the page, unless it is left alone; return whether it says this now."""
+    if found.page is None or found.read_only:
+        return False
     if structure is not None:
         text = architect.with_structure(architect.read(text), structure)
-    if found.page is not None and text != found.page.text:
+    if text != found.page.text:
         page_file.save(project, found, text)
+    return True
 
 
-def _keep(store: Store, lesson: Lesson, merged: Merged) -> None:
+def _keep(store: Store, lesson: Lesson, merged: Merged, on_page: Iterable[Entry]) -> None:
     with store.change():
         for each in merged.added:
             store.remember(each)
+        for each in on_page:
+            store.stands(store.remember(each), there=True)
         for each, against in merged.flagged:
             store.remember(each, State.FLAGGED, against)
         for digest in lesson.files:
             store.take(digest, *lesson.by)
         if lesson.good:
             store.helped(*lesson.by)
-
-
-def _needed(memory: _Open, project: str) -> Store:
-    """Return the store in which a person's ID is looked up; one made anew has other IDs."""
-    store = memory.store
-    if memory.lost:
-        fix = "look up the ID, which may be another now: attractor memory list --all"
-        raise DamageError(memory.lost[0], where=places.store(project), fix=fix)
-    if store is None:
-        fix = "use a Python whose SQLite has FTS5"
-        raise ToolError(
-            "this SQLite has no full-text search (FTS5)", where=places.store(project), fix=fix
-        )
-    return store
-
-
-def _one(store: Store, number: int, project: str) -> Memory:
-    found = store.memory(number)
-    if found is None:
-        fix = "attractor memory list --all"
-        raise InputError(f"there is no memory m{number}", where=places.store(project), fix=fix)
-    return found
-
-
-def _missing(page: Page, memory: Memory) -> list[Entry]:
-    """Return the memory's entry, unless it stands on the page."""
-    key = key_of(memory.entry)
-    return [] if any(key_of(each) == key for each in page.entries()) else [memory.entry]

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, final
 
 from attractor.memory import architect, words
-from attractor.memory.contradict import first_against
+from attractor.memory.contradict import contradict
 from attractor.memory.entry import MOST_HANDED_IN, Entry, Kind, clean, shortened
+from attractor.memory.secrecy import found_secrets, what
 
 _NEARLY: Final = 0.8
 _FEWEST_WORDS: Final = 4
-_CHECKED: Final = frozenset({Kind.DECISION, Kind.CONSTRAINT, Kind.PRACTICE})
+CHECKED: Final = frozenset({Kind.DECISION, Kind.CONSTRAINT, Kind.PRACTICE})
 
 Scan = Callable[[str], Sequence[object]]
 
@@ -69,7 +70,7 @@ def merge(
         if before := _same(entry, known):
             again = before.source == entry.source and bool(entry.node)
             (merged.added if again else merged.duplicates).append(entry)
-        elif against := _older_against(entry, known):
+        elif against := _older_against(entry, known, scan or found_secrets):
             merged.flagged.append(Flagged(entry, against))
         else:
             new.append(entry)
@@ -79,14 +80,6 @@ def merge(
         merged.refused.append(f"{len(given) - most} more than the {most} that count at once")
     merged.text = architect.added(page, new)
     return merged
-
-
-def found_secrets(text: str) -> Sequence[object]:
-    """Return what in a text looks like a secret or like personal data."""
-    from attractor.privacy import scan  # it costs more than all else here
-
-    # As a file of settings: what an entry says of a password stands there without quotes, too.
-    return scan.findings(text, "memory.ini")
 
 
 def same_words(entry: Entry, other: Entry) -> bool:
@@ -109,8 +102,8 @@ def _safe(entry: Entry, number: int, scan: Scan, merged: Merged) -> Entry | None
         return None
     # The whole of it, as it was handed in and as it would stand there.
     if found := [*scan(entry.text), *scan(text)]:
-        what = getattr(found[0], "what", "a secret")
-        merged.refused.append(f"entry {number} ({entry.kind}) holds what looks like {what}")
+        said = f"entry {number} ({entry.kind}) holds what looks like {what(found[0])}"
+        merged.refused.append(said)
         return None
     return replace(entry, text=shortened(text))
 
@@ -128,7 +121,9 @@ def _fits(entry: Entry, other: Entry) -> bool:
     return True
 
 
-def _older_against(entry: Entry, known: Iterable[Entry]) -> str:
-    if entry.kind not in _CHECKED:
+def _older_against(entry: Entry, known: Iterable[Entry], scan: Scan) -> str:
+    """Return what stands against it; a line of a person's with a secret is quoted nowhere."""
+    if entry.kind not in CHECKED:
         return ""
-    return first_against(entry.text, (each.text for each in known if each.kind.binding))
+    older = (each.text for each in known if each.kind.binding)
+    return next((e for e in older if contradict(entry.text, e) and not scan(e)), "")

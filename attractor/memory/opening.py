@@ -1,23 +1,22 @@
 """The store of a project, opened: one that is damaged is kept aside and made anew.
 
-What stands in ARCHITECT.md is in the store afterwards, also what a person wrote there. Of a store
-that was made anew, what was forgotten, flagged, shown and useful is lost: only the page is left.
+What stands in ARCHITECT.md is in the store afterwards, also what a person wrote there, and what the
+page calls withdrawn, or holds no more, is forgotten. Of a store that was made anew, what was
+flagged, shown and useful is lost: only the page is left.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from attractor.memory import page_file, places
 from attractor.memory.architect import NAME, Page
-from attractor.memory.entry import Entry, Kind
-from attractor.memory.store import State, Store, StoreDamageError, key_of
+from attractor.memory.store import Store, StoreDamageError
+from attractor.memory.take_over import Tell, change, take_over
 from signals.atomic import storage_errors
-from signals.clock import Clock, iso, stamp
-
-Tell = Callable[[str], object]
+from signals.clock import Clock, stamp
 
 
 @contextlib.contextmanager
@@ -28,10 +27,12 @@ def opened(
     *,
     held: bool = False,
     tell: Tell = lambda _: None,
+    tell_page: Tell | None = None,
 ) -> Iterator[Store]:
     """Open the project's store; `held`: the caller holds the lock of the page.
 
-    `tell` is told when the store was damaged, and what is lost.
+    `tell` is told when the store was damaged, and what is lost; `tell_page`, once, which lines of
+    the page are not taken in.
     """
     path = places.store(project)
     if not os.path.lexists(path):
@@ -43,7 +44,7 @@ def opened(
             store = _anew(project, clock, tell)
     try:
         if page is not None:
-            _take_over(store, page, clock)
+            _follow(store, project, page, clock, held=held, tell=tell_page)
         yield store
     finally:
         store.close()
@@ -61,26 +62,20 @@ def _anew(project: str, clock: Clock, tell: Tell) -> Store:
                 os.replace(path + end, kept + end)
     tell(
         f"the store of memories was damaged: it is kept in {kept}, and a new one is made of "
-        f"{NAME}; what was forgotten counts again, and what was flagged, shown and useful is lost"
+        f"{NAME}; what it does not call withdrawn counts again, and what was flagged, shown and "
+        "useful is lost"
     )
     return Store.open(path)
 
 
-def _take_over(store: Store, page: Page, clock: Clock) -> None:
-    known = store.keys()
-    # A plan without a day could not be told from itself tomorrow.
-    told = (each for each in page.entries() if each.at or each.kind is not Kind.PLANNING)
-    new = [each for each in told if key_of(each) not in known]
-    if not new:
-        return
-    now = iso(clock.wall_ns())
-    with store.change():
-        for each in new:
-            dated = each if each.at else _dated(each, now)
-            store.remember(dated, State.LIVE)
-
-
-def _dated(entry: Entry, now: str) -> Entry:
-    from dataclasses import replace
-
-    return replace(entry, at=now)
+def _follow(
+    store: Store, project: str, page: Page, clock: Clock, *, held: bool, tell: Tell | None
+) -> None:
+    """Let the store say what the page says."""
+    if held:
+        take_over(store, page, clock, tell)
+    elif change(store, page, tells=tell is not None):
+        # A page that was read without its lock may be an old one.
+        with page_file.locked(project, clock):
+            if (now := page_file.load(project).there) is not None:
+                take_over(store, now, clock, tell)

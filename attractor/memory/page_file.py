@@ -23,6 +23,7 @@ from signals.clock import Clock, stamp
 
 LOCK_SECONDS: Final = 20.0
 _MOST_ASIDE: Final = 16 * 1024 * 1024
+_WRITE: Final = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _CHUNK: Final = 1024 * 1024
 
 
@@ -36,6 +37,18 @@ class Found:
     """There is none; `page` is the empty one then."""
     problem: str = ""
     """Why there is none that can be used."""
+    read_only: bool = False
+    """Its mode lets nobody write it, so it is not replaced."""
+
+    @property
+    def there(self) -> Page | None:
+        """Return the page, if there is one that says what is remembered."""
+        return None if self.missing else self.page
+
+    @property
+    def writable(self) -> bool:
+        """Whether lines may be added."""
+        return self.page is not None and not self.read_only
 
 
 @contextlib.contextmanager
@@ -55,10 +68,12 @@ def load(project: str) -> Found:
     path = places.page(project)
     try:
         data = _content(path, project)
+        read_only = not os.stat(path).st_mode & _WRITE
         text = architect.decoded(data)
         if not text.strip():
-            return Found(architect.read(architect.empty()), missing=True)
-        return Found(architect.read(text))
+            page = architect.read(architect.empty())
+            return Found(page, missing=True, read_only=read_only)
+        return Found(architect.read(text), read_only=read_only)
     except FileNotFoundError:
         return Found(architect.read(architect.empty()), missing=True)
     except DamageError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attractor.memory.entry import Entry, Kind
 from attractor.memory.learn import Lesson, learn
-from attractor.memory.merge import found_secrets
+from attractor.memory.secrecy import found_secrets
 from signals.clock import Clock, iso
 
 

@@ -21,7 +21,7 @@ from attractor.memory import words
 from attractor.memory.entry import IMPORTANCE, Entry, Kind
 from signals.atomic import storage_errors
 
-VERSION: Final = 1
+VERSION: Final = 2
 _BUSY_SECONDS: Final = 10.0
 _MOST_MATCHES: Final = 200
 _MOST_LIVING: Final = 1_000
@@ -43,6 +43,12 @@ CREATE TABLE handed_in (
 ) WITHOUT ROWID;
 CREATE VIRTUAL TABLE memory_words USING fts5 (text, tokenize = 'porter unicode61');
 """
+_SINCE_2: Final = """
+CREATE TABLE on_page (memory INTEGER PRIMARY KEY, there INTEGER NOT NULL);
+CREATE TABLE left_out (hash TEXT PRIMARY KEY, told INTEGER NOT NULL) WITHOUT ROWID;
+"""
+# What was forgotten by a version that did not withdraw may stand on the page, and stays forgotten.
+_FROM_1: Final = "INSERT INTO on_page SELECT id, 1 FROM memories WHERE state = 'forgotten'"
 _SELECT: Final = """
 SELECT m.id, m.kind, m.text, m.node, m.run, m.attempt, m.at, m.importance, m.state, m.against,
     (SELECT count(*) FROM showings s WHERE s.memory = m.id),
@@ -92,6 +98,16 @@ class Memory:
     def name(self) -> str:
         """Return the id as people are told it."""
         return f"m{self.id}"
+
+
+class Standing(NamedTuple):
+    """What is known of a memory and the page."""
+
+    id: int
+    key: str
+    state: State
+    there: bool | None
+    """Whether its line was there when the page was last read; None where it never was."""
 
 
 class Showing(NamedTuple):
@@ -152,7 +168,8 @@ class Store:
             self._make()
         if run("PRAGMA quick_check(1)").fetchone() != ("ok",):
             raise StoreDamageError("the store of memories is damaged", where=self._path)
-        for part in (_SELECT, "SELECT hash FROM handed_in", "SELECT rowid FROM memory_words"):
+        tables = ("handed_in", "memory_words", "on_page", "left_out")
+        for part in (_SELECT, *(f"SELECT 1 FROM {each}" for each in tables)):  # noqa: S608  # ours
             run(f"{part} LIMIT 0")
         if run(_STRANGE).fetchone():
             raise StoreDamageError("the store of memories is not as we wrote it", where=self._path)
@@ -160,9 +177,12 @@ class Store:
     def _make(self) -> None:
         run = self._connection.execute
         with self.change():
-            if run("PRAGMA user_version").fetchone()[0] == 0:  # no other has done it meanwhile
-                for statement in filter(str.strip, _TABLES.split(";")):
+            version = run("PRAGMA user_version").fetchone()[0]
+            if version < VERSION:  # no other has done it meanwhile
+                tables = _SINCE_2 if version else _TABLES + _SINCE_2
+                for statement in filter(str.strip, tables.split(";")):
                     run(statement)
+                run(_FROM_1)
                 run(f"PRAGMA user_version = {VERSION}")
 
     @contextlib.contextmanager
@@ -207,10 +227,29 @@ class Store:
         asked = "SELECT 1 FROM memory_words WHERE rowid = ?"
         return self._connection.execute(asked, (number,)).fetchone() is not None
 
-    def put(self, number: int, state: State) -> None:
-        """Let a memory count for something else."""
-        change = "UPDATE memories SET state = ? WHERE id = ?"
-        self._connection.execute(change, (state.value, number))
+    def put(self, number: int, state: State, against: str | None = None) -> None:
+        """Let a memory count for something else; `against`: what it contradicts now."""
+        change = "UPDATE memories SET state = ?, against = coalesce(?, against) WHERE id = ?"
+        said = None if against is None else _sound(against)
+        self._connection.execute(change, (state.value, said, number))
+
+    def stands(self, number: int, there: bool | None) -> None:
+        """Note whether a memory's line is on the page; False: a person has deleted it."""
+        if there is None:
+            self._connection.execute("DELETE FROM on_page WHERE memory = ?", (number,))
+        else:
+            new = "INSERT OR REPLACE INTO on_page (memory, there) VALUES (?, ?)"
+            self._connection.execute(new, (number, int(there)))
+
+    def lose_page(self) -> None:
+        """Note that the page cannot be read: what is not on the next one, nobody has deleted."""
+        living = "SELECT id FROM memories WHERE state = 'live'"
+        self._connection.execute(f"DELETE FROM on_page WHERE memory IN ({living})")  # noqa: S608  # ours
+
+    def leave_out(self, digest: str, *, told: bool) -> None:
+        """Note that a line of the page is not taken in, and whether a person has been told."""
+        new = "INSERT OR REPLACE INTO left_out (hash, told) VALUES (?, ?)"
+        self._connection.execute(new, (digest, int(told)))
 
     def show(self, numbers: Iterable[int], run: str, node: str, attempt: int, at: str) -> None:
         """Note that an attempt was told of these; twice counts once."""
@@ -263,10 +302,25 @@ class Store:
             rows = self._connection.execute(asked, (_MOST_LIVING,)).fetchall()
         return [_memory(row) for row in rows]
 
-    def keys(self) -> frozenset[str]:
-        """Return the keys of all."""
+    def standings(self) -> dict[str, Standing]:
+        """Return by its key what is known of each memory and the page, the oldest first."""
+        asked = (
+            "SELECT m.id, m.key, m.state, o.there FROM memories m"
+            " LEFT JOIN on_page o ON o.memory = m.id ORDER BY m.id"
+        )
         with _errors(self._path):
-            return frozenset(row[0] for row in self._connection.execute("SELECT key FROM memories"))
+            rows = self._connection.execute(asked).fetchall()
+        found = ((n, key, State(state), there) for n, key, state, there in rows)
+        return {
+            each[1]: Standing(*each[:3], None if each[3] is None else bool(each[3]))
+            for each in found
+        }
+
+    def left_out(self) -> dict[str, bool]:
+        """Return which lines of the page are not taken in, and whether a person was told."""
+        with _errors(self._path):
+            rows = self._connection.execute("SELECT hash, told FROM left_out").fetchall()
+        return {digest: bool(told) for digest, told in rows}
 
     def memory(self, number: int) -> Memory | None:
         """Return one."""
@@ -352,5 +406,5 @@ def _errors(path: str) -> Iterator[None]:
             raise StoreDamageError(
                 f"the store is not as we wrote it: {error}", where=path
             ) from error
-        fix = "check the disk, and the owner and mode of the folder"
+        fix = "check the disk, and the owner and mode of the file and its folder"
         raise StorageError(f"cannot use the memories: {error}", where=path, fix=fix) from error

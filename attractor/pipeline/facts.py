@@ -17,6 +17,8 @@ from attractor.pipeline.graph import Graph
 
 BEADS: Final = os.path.join(".beads", "issues.jsonl")
 RUBRICS: Final = "acceptance-tests"
+MANIFEST: Final = "manifest.yaml"
+"""The file that makes a folder a rubric."""
 DESIGNS: Final = ("sd_path", "solution_design", "skill_file")
 
 _MOST_BYTES: Final = 1024 * 1024  # of a rubric's manifest
@@ -94,7 +96,7 @@ def _manifest_path(folder: str, name: str) -> str:
     if os.path.basename(name) != name or name in {".", ".."} or "\0" in name:
         return ""  # a name is one folder, and never a way out of acceptance-tests/
     for above in _upward(folder):
-        path = os.path.join(above, RUBRICS, name, "manifest.yaml")
+        path = os.path.join(above, RUBRICS, name, MANIFEST)
         if os.path.isfile(path):
             return path
     return ""

@@ -18,6 +18,15 @@ class Earlier(NamedTuple):
     run: str
     plan: str
     finished: bool
+    stopped: bool = False
+    """It has ended, and a run can go on from that end."""
+
+    @property
+    def state(self) -> str:
+        """How it stands, as the second half of a sentence."""
+        if self.stopped:
+            return "was stopped, and can go on"
+        return "has ended" if self.finished else "has not ended"
 
 
 def earlier(project: str) -> list[Earlier]:
@@ -40,4 +49,5 @@ def _run(layout: RunLayout, project: str) -> Earlier | None:
         return None
     name = str(said.get("run_id") or os.path.basename(layout.root))
     result = read_object(layout.final).get("result")
-    return Earlier(name, os.path.basename(folder), result in _FINISHED)
+    finished = result in _FINISHED
+    return Earlier(name, os.path.basename(folder), finished, bool(result) and not finished)

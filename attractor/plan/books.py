@@ -22,9 +22,8 @@ from attractor.beads.lines import Lines
 from attractor.errors import AttractorError, InputError
 from attractor.memory.places import home
 from attractor.memory.planning import planned as remember
-from attractor.plan import checks, write
-from attractor.plan.draft import plan_of
-from attractor.plan.model import Plan, PlannedNode
+from attractor.plan import checks, drawn, write
+from attractor.plan.model import REF, Plan, PlannedNode
 from attractor.plan.pipeline_text import Names
 from attractor.promise import model
 from attractor.promise.model import Step
@@ -83,7 +82,7 @@ def approve(folder: str, project: str, clock: Clock, *, by: str, keep: bool = Tr
     if os.path.isfile(path):
         return []
     known = write.load(folder)
-    plan, called = plan_of(known["plan"]), Names(**known["names"])
+    plan, called, *_ = drawn.read(folder, project, known)
     notes: list[str] = []
     if keep:
         for do in (_beads, _promise):
@@ -115,7 +114,7 @@ def _beads(plan: Plan, called: Names, project: str, clock: Clock, notes: list[st
         notes.append("there is no .beads here, so the plan has no beads: attractor init makes it")
         return
     act = Act(_ACTOR, clock.wall_ns())
-    mine = {"external_ref": f"plan:{called.plan}", "labels": ["plan"]}
+    mine = {"external_ref": f"{REF}{called.plan}", "labels": ["plan"]}
     by_id = {each.id: each for each in plan.nodes}
     with found.change(clock) as lines:
         epic = {"title": plan.title, "description": plan.prd.summary, "issue_type": "epic", **mine}

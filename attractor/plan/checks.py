@@ -58,10 +58,29 @@ FIRST: Final = MappingProxyType[str, Rule]({"too-long": whole.too_long, "text": 
 """Applied before all others; where one of them is broken, the others are not asked."""
 
 
+OF_THE_PLANNER: Final = frozenset(
+    {"name", "steps", "plan-size", "node-files", "node-surfaces", "node-steps", "node-criteria"}
+)
+"""Rules that bind who answers, and not the person who edits what came of it.
+
+How large the parts may be is the scope's, which is said to the planner; the others are about words
+that no pipeline holds. A pipeline may lead back, so `cycle` is for its own lint.
+"""
+_DRAWN: Final = MappingProxyType(
+    {name: rule for name, rule in RULES.items() if name not in {*OF_THE_PLANNER, "cycle"}}
+)
+
+
 def check(plan: Plan, scope: Scope, project: Project) -> list[Fault]:
     """Return all that is wrong with a plan; nothing means that it may be shown to a person."""
     view = View(plan, scope, project)
     return _faults(FIRST, view) or _faults(RULES, view)
+
+
+def check_drawn(plan: Plan) -> list[Fault]:
+    """Return what is wrong with a plan that was read from its pipeline, whatever its size."""
+    view = View(plan, Scope.COMPLEX, Project(""))
+    return _faults(FIRST, view) or _faults(_DRAWN, view)
 
 
 def _faults(rules: MappingProxyType[str, Rule], view: View) -> list[Fault]:

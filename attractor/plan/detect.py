@@ -17,6 +17,7 @@ from attractor.project.compose import compose_links
 from attractor.project.files import Tree
 from attractor.project.languages import frameworks, languages
 from attractor.project.manifest import Manifest
+from attractor.project.manifests_data import pep508
 from attractor.project.model import Component, Kind, Project
 from attractor.project.parts import components, links, manifests
 from signals.clock import Clock
@@ -65,7 +66,7 @@ def _kind(tree: Tree, parts: tuple[Component, ...]) -> Kind:
 def _key(every: Iterable[Manifest]) -> tuple[str, ...]:
     """Return what most parts depend on, without the project's own parts."""
     many = list(every)
-    own = {each.name for each in many}
+    own = {name for each in many for name in (each.name, *pep508([each.name]))}
     count = Counter(need[:_MOST_NAME] for each in many for need in dict.fromkeys(each.needs))
     ordered = sorted(count.items(), key=lambda each: (-each[1], each[0]))
     return tuple(name for name, _ in ordered if name and name not in own)[:MOST_DEPENDENCIES]

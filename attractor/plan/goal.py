@@ -1,10 +1,10 @@
 """What a person wants, in their own words, and the documents that they give with it.
 
 A goal is at least two words; one that is not given is taken from the documents: what stands below
-the first `## Goal`, else `## Objective`, else `## Requirements`. A document is plain text in UTF-8.
-What is named and cannot be read is an InputError; what is larger than its bound is cut, and a note
-says how much was taken. Of a folder the text files are taken in order, hidden ones and what is no
-text left out. Nothing is written.
+the first heading Goal, else Objective, else Requirements, of any level. A document is plain text in
+UTF-8. What is named and cannot be read is an InputError; what is larger than its bound is cut, and
+a note says how much was taken. Of a folder the text files are taken in order; a note says what is
+left out, but not of hidden files. Nothing is written.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from attractor.errors import InputError, UsageError
 
 GOAL_VARIABLE: Final = "ATTRACTOR_GOAL"
 CONTEXT_VARIABLE: Final = "ATTRACTOR_CONTEXT"
-HEADINGS: Final = ("goal", "objective", "requirements")
+HEADINGS: Final = ("Goal", "Objective", "Requirements")
 MOST_GOAL: Final = 32_000
 MOST_OF_FILE: Final = 128 * 1024
 MOST_BYTES: Final = 512 * 1024
@@ -29,9 +29,12 @@ _MOST_SEEN: Final = 10_000
 _FEWEST_WORDS: Final = 2
 _FEWEST_SIGNS: Final = 4
 _SIGNS: Final = re.compile(r"[\u2e80-\U0003ffff]")  # of scripts that put no spaces between words
-_HEADING: Final = re.compile(r"(#{1,6})\s+(.*?)\s*#*\s*")
+_HEADING: Final = re.compile(r" {0,3}(#{1,6})\s+(.*?)\s*#*\s*")
+_UNDERLINE: Final = re.compile(r" {0,3}(={2,}|-{2,})\s*")
+_COMMENT: Final = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+_MOST_NOTES: Final = 100
 _FENCE: Final = re.compile(r"\s{0,3}(```|~~~)")
-_PASSED_BY: Final = frozenset({"node_modules", "__pycache__", "venv", "target", "dist", "build"})
+_MADE: Final = frozenset({"node_modules", "__pycache__", "venv", "target", "dist", "build"})
 
 Ask = Callable[[str], str]
 """Asks a person one question on the terminal, and returns what they said."""
@@ -70,33 +73,44 @@ def read(
     said = given.strip() or _from(documents)
     if len(said) > MOST_GOAL:
         problem = f"the goal has {len(said)} characters, more than {MOST_GOAL}"
-        raise InputError(problem, fix="put it into a file, and name that with --context")
-    said = _clear(said, ask)
+        file = "put it into a file, and name that with --context"
+        raise _wrong(problem, file if given.strip() else "say it with --goal, in fewer words")
+    said = _clear(said, ask, len(documents))
     if "\0" in said:
-        raise InputError("the goal has a NUL character in it", fix="give it as plain text")
+        raise _wrong("the goal has a NUL character in it", "give it as plain text")
     if _shown(said) != said:
-        raise InputError("the goal is not UTF-8", fix="give it as plain text in UTF-8")
+        raise _wrong("the goal is not UTF-8", "give it as plain text in UTF-8")
     return Goal(said, documents, tuple(notes))
 
 
 def is_vague(text: str) -> bool:
     """Say whether this is too short to be a goal: empty, or one word."""
-    words = re.findall(r"\w+", text)
+    words = [each for each in text.split() if re.search(r"\w", each)]
     return len(words) < _FEWEST_WORDS and len(_SIGNS.findall(text)) < _FEWEST_SIGNS
 
 
-def _clear(said: str, ask: Ask | None) -> str:
+def _wrong(problem: str, fix: str) -> UsageError:
+    return UsageError(problem, where="--goal", fix=fix)
+
+
+def _clear(said: str, ask: Ask | None, documents: int) -> str:
     if not is_vague(said):
         return said
     if ask is not None:
-        about = f" of {said!r:.80}" if said else ""
-        answer = ask(f"What does done look like{about}?").strip()
+        when = f"{said!r:.80} is done" if said else "it is done"
+        answer = ask(f"What does it look like when {when}?").strip()
         said = "\n\n".join(filter(None, (said, answer)))
         if answer and not is_vague(said):
             return said
-    problem = f"{said!r:.80} does not say what done looks like" if said else "there is no goal"
     fix = 'say it in a sentence: attractor plan --goal "A command that greets by name"'
-    raise UsageError(problem, where="--goal", fix=fix)
+    if said:
+        raise _wrong(f"{said!r:.80} does not say what done looks like", fix)
+    if not documents:
+        raise _wrong("there is no goal", fix)
+    *most, last = HEADINGS
+    headings = f"{', '.join(most)} or {last}"
+    problem = f"there is no goal: in no document there is text below a heading {headings}"
+    raise _wrong(f"{problem}; {documents} read", f"{fix}; or write it below `## {HEADINGS[0]}`")
 
 
 # A goal in a document.
@@ -111,19 +125,41 @@ def _from(documents: Sequence[Document]) -> str:
 
 
 def _section(text: str, wanted: str) -> str:
-    """Return what stands below `## WANTED`, up to the next heading that is not deeper."""
-    lines: list[str] = []
-    inside = fenced = False
-    for line in text.splitlines():
+    """Return what the first heading WANTED that has something below it, has below it.
+
+    It ends with the next heading that is not deeper; comments of HTML are left out.
+    """
+    title = re.compile(
+        rf"[*_]*{wanted.removesuffix('s')}s?[*_]*\s*(?::[*_]*\s*(.*))?", re.IGNORECASE
+    )
+    lines = text.splitlines()
+    headings = [*_headings(lines), (len(lines), len(lines), 0, "")]
+    for number, (_, below, level, said) in enumerate(headings):
+        if found := title.fullmatch(said):
+            end = next(at for at, _, deep, _ in headings[number + 1 :] if deep <= level)
+            inside = [found[1] or "", *lines[below:end]]
+            section = _COMMENT.sub("", "\n".join(inside)).strip()
+            if any(each.strip() and not _HEADING.fullmatch(each) for each in section.splitlines()):
+                return section
+    return ""
+
+
+def _headings(lines: Sequence[str]) -> Iterator[tuple[int, int, int, str]]:
+    """Yield where each begins, where what is below it does, its level, and its text."""
+    fenced = False
+    for at, line in enumerate(lines):
         fenced ^= bool(_FENCE.match(line))
-        heading = None if fenced else _HEADING.fullmatch(line)
-        if heading and len(heading[1]) <= len("##"):
-            if inside and any(each.strip() for each in lines):
-                break
-            inside, lines = heading[1] == "##" and heading[2].lower() == wanted, []
-        elif inside:
-            lines.append(line)
-    return "\n".join(lines).strip() if inside else ""
+        if fenced:
+            continue
+        if heading := _HEADING.fullmatch(line):
+            yield at, at + 1, len(heading[1]), heading[2]
+        elif (under := _UNDERLINE.fullmatch(line)) and at and _is_alone(lines, at - 1):
+            yield at - 1, at + 1, 1 if under[1][0] == "=" else 2, lines[at - 1].strip()
+
+
+def _is_alone(lines: Sequence[str], at: int) -> bool:
+    """Say whether a line is a paragraph of its own, which an underline makes a heading."""
+    return bool(lines[at].strip()) and (at == 0 or not lines[at - 1].strip())
 
 
 # Documents.
@@ -151,7 +187,8 @@ def _documents(paths: Sequence[str]) -> tuple[tuple[Document, ...], list[str]]:
         if document is not None:
             found.append(document)
             left -= document.taken
-    return tuple(found), [*map(_shown, notes)]
+    more = [f"{len(notes) - _MOST_NOTES} more notes"] if len(notes) > _MOST_NOTES else []
+    return tuple(found), [*map(_shown, notes[:_MOST_NOTES]), *more]
 
 
 def _shown(text: str) -> str:
@@ -170,25 +207,42 @@ def _files(paths: Sequence[str], notes: list[str]) -> Iterator[tuple[str, bool]]
             count += 1
             yield found, False
         if not count:
-            notes.append(f"{path}: there is no file in it")
+            notes.append(f"{path}: there is no file in it that is taken")
 
 
 def _below(folder: str, notes: list[str]) -> Iterator[str]:
     seen = 0
 
     def refused(error: OSError) -> None:
-        notes.append(f"{error.filename}: cannot be read: {error.strerror}")
+        if error.filename == folder:
+            raise _unreadable(error, folder)
+        notes.append(f"{error.filename}: left out: it cannot be read: {error.strerror}")
 
     for at, folders, names in os.walk(folder, onerror=refused):
-        folders[:] = sorted(n for n in folders if n[0] != "." and n not in _PASSED_BY)
+        folders[:] = [each for each in sorted(folders) if _is_taken(at, each, notes)]
         for name in sorted(names):
             seen += 1
             if seen > _MOST_SEEN:
                 notes.append(f"{folder}: of more than {_MOST_SEEN} files the rest is left out")
                 return
-            path = os.path.join(at, name)
-            if name[0] != "." and stat.S_ISREG(os.lstat(path).st_mode):
-                yield path
+            if _is_taken(at, name, notes):
+                yield os.path.join(at, name)
+
+
+def _is_taken(at: str, name: str, notes: list[str]) -> bool:
+    """Say whether this is looked at or into; what is left out is told, unless it is hidden."""
+    path = os.path.join(at, name)
+    if name[0] == ".":
+        return False
+    if os.path.islink(path):
+        why = "it is a link"
+    elif os.path.isdir(path):
+        why = "by its name it is made, not written; name it to have it" if name in _MADE else ""
+    else:
+        why = "" if os.path.isfile(path) else "it is no plain file"
+    if why:
+        notes.append(f"{path}: left out: {why}")
+    return not why
 
 
 def _document(path: str, most: int, notes: list[str], *, is_named: bool) -> Document | None:
@@ -219,10 +273,13 @@ def _data(path: str, most: int) -> tuple[bytes, int]:
                 raise InputError("this is no plain file", where=path, fix=fix)
             data = file.read(most)
     except OSError as error:
-        problem = f"the context cannot be read: {error.strerror}"
-        fix = "check the path after --context"
-        raise InputError(problem, where=path or "--context", fix=fix) from None
+        raise _unreadable(error, path) from None
     return data, max(facts.st_size, len(data))
+
+
+def _unreadable(error: OSError, path: str) -> InputError:
+    problem = f"the context cannot be read: {error.strerror}"
+    return InputError(problem, where=path or "--context", fix="check the path after --context")
 
 
 def _text(data: bytes, path: str, *, cut: bool) -> str:

@@ -19,13 +19,15 @@ from attractor.agents.usage import Usage
 from attractor.errors import AttractorError, InputError, ToolError
 from attractor.memory.brief import brief
 from attractor.memory.places import home
-from attractor.plan import books, question, write
+from attractor.plan import books, drawn, question, write
 from attractor.plan.detect import detect
-from attractor.plan.draft import SCHEMA_VERSION, Draft, as_text, draft, plan_of
+from attractor.plan.draft import SCHEMA_VERSION, Draft, as_text, draft
+from attractor.plan.drawn import Gate
 from attractor.plan.goal import Goal
 from attractor.plan.model import Plan, Project, Scope
 from attractor.plan.pipeline_text import Names
 from attractor.plan.planner import Ask, Desk, planner
+from attractor.project.model import project_in
 from attractor.run import config
 from attractor.run.config import Settings
 from attractor.run.hide import hide_ours
@@ -52,6 +54,8 @@ class Asked:
     rehearsed: bool = False
     base_url: str = ""
     """Of the scripted model, in a rehearsal that has one already."""
+    broken: int = 0
+    """How many answers cannot pass the checks, in a rehearsal that has none yet."""
 
 
 @final
@@ -65,9 +69,12 @@ class Planned:
     dot: str
     prd: str
     plan: Plan
+    """As the pipeline has it."""
     names: Names
     scope: Scope
     goal: str
+    detected: Project
+    gates: tuple[Gate, ...] = ()
     rehearsed: bool = False
     rounds: int = 1
     usage: Mapping[str, Any] = field(default_factory=dict)
@@ -87,20 +94,22 @@ def found(project: str, name: str) -> Planned:
 
 
 def found_in(folder: str, project: str) -> Planned:
-    """Return the plan in this folder; InputError where there is none."""
+    """Return the plan in this folder, as its files have it; InputError where there is none."""
     known = write.load(folder)
     try:
-        names = _names(known["names"])
+        found = drawn.read(folder, project, known)
         return Planned(
             project=project,
             folder=folder,
-            name=names.plan,
-            dot=os.path.join(folder, f"{names.plan}.dot"),
-            prd=os.path.join(folder, f"{names.prd}.md"),
-            plan=plan_of(known["plan"]),
-            names=names,
+            name=found.names.plan,
+            dot=os.path.join(folder, f"{found.names.plan}.dot"),
+            prd=found.prd,
+            plan=found.plan,
+            names=found.names,
+            gates=found.gates,
             scope=Scope(known["scope"]),
             goal=known["goal"],
+            detected=project_in(known["detected"]),
             rehearsed=known["rehearsed"],
             rounds=known["rounds"],
             usage=known["usage"],
@@ -108,14 +117,6 @@ def found_in(folder: str, project: str) -> Planned:
     except (KeyError, TypeError, ValueError, AttributeError):
         fix = "have the plan made again: attractor plan"
         raise InputError("this is no plan that was made here", where=folder, fix=fix) from None
-
-
-def _names(said: Mapping[str, Any]) -> Names:
-    """Return the names of a plan; ValueError where one leads out of its folder."""
-    names = Names(**said)
-    if any(os.path.basename(each) != each for each in (names.plan, names.prd, names.promise)):
-        raise ValueError(names)
-    return names
 
 
 def plan(
@@ -139,6 +140,7 @@ def plan(
             goal=asked.goal,
             rehearsed=asked.rehearsed,
             base_url=asked.base_url,
+            broken=asked.broken,
             log=log,
         )
         asks = ask or stack.enter_context(planner(desk, settings, clock, around))
@@ -187,7 +189,8 @@ class _Making:
             _hide(self._asked.project)
             said = as_text(answer.structured)
             folders.append(write.put_aside(self._asked.project, said, found.files, found.faults))
-            self._tell(f"refused: {len(found.faults)} faults, see {folders[-1]}")
+            faults = f"{len(found.faults)} fault{'s' if len(found.faults) > 1 else ''}"
+            self._tell(f"refused: {faults}, see {folders[-1]}")
         assert refused is not None
         raise _refused(refused, folders)
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 from attractor.project.model import Project
 
-__all__ = ["Criterion", "Fault", "Plan", "PlannedNode", "Prd", "Project", "Scope"]
+__all__ = ["REF", "Criterion", "Fault", "Plan", "PlannedNode", "Prd", "Project", "Scope"]
+
+REF: Final = "plan:"
+"""How the `external_ref` of a plan's beads begins; its name follows."""
 
 
 @final

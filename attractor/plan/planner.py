@@ -41,6 +41,8 @@ class Desk:
     rehearsed: bool
     base_url: str
     """Of the scripted model, where there is one already."""
+    broken: int = 0
+    """How many answers of a scripted model of its own cannot pass the checks."""
     log: str = ""
     """Where a scripted model of its own writes what it is asked."""
 
@@ -84,7 +86,7 @@ def _model(desk: Desk) -> Iterator[str]:
     from attractor.rehearsal.server import ScriptedServer
 
     context = "\n\n".join(each.text for each in desk.goal.documents)
-    script = whole.planning_script(desk.goal.text, context=context)
+    script = whole.planning_script(desk.goal.text, desk.broken, context)
     with ScriptedServer(script, log=desk.log or None) as server:
         yield server.base_url
 

@@ -9,17 +9,27 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from types import MappingProxyType
 from typing import Final
 
 _FINE: Final = frozenset(
     {"true", "/bin/true", "/usr/bin/true", ":", "echo", "printf", "sleep", "pwd", "cd", "date"}
-    | {"export", "set", "unset", "clear", "wait", "whoami", "env", "hostname", "umask"}
+    | {"export", "set", "unset", "clear", "whoami", "env", "hostname", "umask"}
 )
 """Programs that end well whatever the work is like."""
+_FINE_ALONE: Final = frozenset({"ls", "ps", "df", "id", "uname", "uptime", "free", "wait"})
+"""Programs that end well where they are asked about nothing."""
 _PASSES_ON: Final = frozenset({"cat", "tee", "head", "tail", "less", "more", "sort", "wc", "nl"})
 """Programs that hide how what they read from ended."""
 _SHELLS: Final = frozenset({"sh", "bash", "dash", "zsh", "/bin/sh", "/bin/bash"})
-_PREFIXES: Final = frozenset({"time", "command", "env", "exec", "nice", "nohup"})
+_BARE: Final = ("time", "command", "exec", "nohup", "setsid", "then", "else")
+_PREFIXES: Final = MappingProxyType(
+    dict[str, tuple[str, ...]].fromkeys(_BARE, ())
+    | {"env": ("-u", "-C"), "nice": ("-n",), "timeout": ("-k", "-s"), "sudo": ("-u", "-g")}
+    | {"stdbuf": ("-i", "-o", "-e")}
+)
+"""Words in front of a command, with those of their options that have a value."""
+_DURATION: Final = re.compile(r"\d+(?:\.\d+)?[smhd]?")
 _ASKS: Final = frozenset({"--version", "--help"})
 _PYTHON: Final = re.compile(r"(?:.*/)?python[0-9.]*")
 _NOTHING: Final = re.compile(r"\s*(?:pass|None|0|\d+)?\s*;?\s*")
@@ -45,7 +55,30 @@ def is_vacuous(command: str, depth: int = 0) -> bool:
     for each in lists[:-1]:
         if each in (["exit"], ["exit", "0"]):
             return True
-    return not lists or _list_is_fine(lists[-1], depth)
+    if not lists or words[-1] == "&":  # nobody waits for it
+        return True
+    if lists[-1] == ["fi"]:
+        return _branches_are_fine(lists, depth)
+    return _list_is_fine(lists[-1], depth)
+
+
+def _branches_are_fine(lists: list[list[str]], depth: int) -> bool:
+    """Say whether all that an `if` at the end may do is fine; without `else`, to do nothing is.
+
+    One within another counts as one that can fail.
+    """
+    begin = max((at for at, each in enumerate(lists) if each[0] == "if"), default=-1)
+    if begin < 0 or sum(each == ["fi"] for each in lists[begin:]) > 1:
+        return False
+    ends: list[list[str]] = []
+    for each in lists[begin + 1 : -1]:
+        if each[0] in {"then", "else"}:
+            ends.append(each)
+        elif each[0] == "elif":
+            ends.append(["true"])  # what follows until the next `then` is a condition
+        elif ends:
+            ends[-1] = each
+    return all(_list_is_fine(each, depth) for each in ends)
 
 
 def _words(command: str) -> list[str] | None:
@@ -101,20 +134,33 @@ def _pipeline_is_fine(words: list[str], depth: int) -> bool:
 
 
 def _command_is_fine(words: list[str], depth: int) -> bool:
-    while words and (_ASSIGNMENT.fullmatch(words[0]) or words[0] in _PREFIXES):
-        words = words[1:]
+    words = _without_prefixes(words)
     if not words:
         return True
     program, arguments = words[0], words[1:]
     if program == "!":
         return arguments in (["false"], ["/bin/false"])
-    if program in _FINE or not _ASKS.isdisjoint(arguments):
+    alone = all(each.startswith("-") for each in arguments)
+    if program in _FINE or (program in _FINE_ALONE and alone) or not _ASKS.isdisjoint(arguments):
         return True
     if program in {"exit", "return"}:
         return arguments in ([], ["0"])
     if program in {"test", "["}:
         return _is_constant([each for each in arguments if each != "]"])
     return _code_is_fine(program, arguments, depth)
+
+
+def _without_prefixes(words: list[str]) -> list[str]:
+    left = list(words)
+    while left and (_ASSIGNMENT.fullmatch(left[0]) or left[0] in _PREFIXES):
+        prefix = left.pop(0)
+        valued = _PREFIXES.get(prefix, ())
+        while prefix in _PREFIXES and left and left[0].startswith("-"):
+            option = left.pop(0)
+            del left[: option in valued]
+        if prefix == "timeout" and left and _DURATION.fullmatch(left[0]):
+            del left[0]
+    return left
 
 
 def _is_constant(words: list[str]) -> bool:

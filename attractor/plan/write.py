@@ -44,6 +44,17 @@ def plan_folder(project: str, name: str) -> str:
     return os.path.join(plans_folder(project), name)
 
 
+def project_of_plan(folder: str) -> str:
+    """Return the project in which a plan's folder lies; empty where that is no such folder."""
+    folder = os.path.realpath(folder)
+    project = folder
+    while (above := os.path.dirname(project)) != project:
+        project = above
+        if plan_folder(project, os.path.basename(folder)) == folder:
+            return project
+    return ""
+
+
 def rejected_folder(project: str) -> str:
     """Return the folder with what was refused."""
     return os.path.join(state_folder(project), "plan.rejected")

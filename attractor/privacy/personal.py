@@ -47,10 +47,13 @@ _AUTHORS: Final = re.compile(
 )
 _FOUR: Final = re.compile(r"(?<![\w.-])(\d{1,3}(?:\.\d{1,3}){3})(/\d{1,2})?(?![\w-]|\.\d)")
 _SIX: Final = re.compile(
-    r"(?<![\w:.])(f[cd][0-9a-f]{2}:[0-9a-f:]{2,36})(/\d{1,3})?(?![\w:])", re.IGNORECASE
+    r"(?<![\w:.])((?:f[cd][0-9a-f]|fe[89ab])[0-9a-f]:[0-9a-f:]{2,36})(/\d{1,3})?(?![\w:])", re.IGNORECASE
 )
 _PRIVATE: Final = tuple(
-    map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"))
+    map(
+        ipaddress.ip_network,
+        ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10"),
+    )
 )
 _HOME: Final = re.compile(
     r"(?<![\w.$}~-])(?:/home/|/Users/|[A-Za-z]:\\{1,2}Users\\{1,2})([A-Za-z][\w.-]{0,31})"

@@ -12,7 +12,7 @@ from attractor.project import found_checks
 from attractor.project.files import Tree, joined
 from attractor.project.manifest import Manifest
 from attractor.project.model import Command, Component
-from attractor.project.parts import Manifests
+from attractor.project.parts import Manifests, frames
 
 MOST_PARTS: Final = 40
 _MAKE: Final = re.compile(r"^(lint|check|build)[ \t]*:(?!=)", re.MULTILINE)
@@ -21,7 +21,7 @@ _PURPOSES: Final = ("test", "lint", "build")
 
 def commands(tree: Tree, found: Manifests, parts: tuple[Component, ...]) -> tuple[Command, ...]:
     """Return the commands of the parts and of the top; those of tests come first."""
-    places = list(dict.fromkeys([".", *(each.path for each in parts)]))
+    places = list(dict.fromkeys([".", *frames(found), *(each.path for each in parts)]))
     if len(places) > MOST_PARTS:
         tree.note(f"there are {len(places)} parts; the commands of {MOST_PARTS} were looked for")
     has = cache(found_checks.is_there)
@@ -42,13 +42,13 @@ def _commands(
         return
     tests = found_checks.detect(found_checks.listing(folder), has)
     for each in tests.checks:
-        yield Command("test", each, place)
+        wrapped = _wrapped(tree, place, each)
+        yield Command("test", wrapped if has(wrapped.partition(" ")[0]) else each, place)
     for note in tests.notes:
         tree.note(note if place == "." else f"{place}: {note}")
     for manifest in many:
-        if not manifest.only_members:
-            for purpose, command in manifest.commands:
-                yield Command(purpose, _wrapped(tree, place, command), place)
+        for purpose, command in manifest.commands:
+            yield Command(purpose, _wrapped(tree, place, command), place)
     yield from _others(tree, place)
 
 
@@ -62,7 +62,8 @@ def _wrapped(tree: Tree, place: str, command: str) -> str:
     if program == "npm":
         locks = (("pnpm-lock.yaml", "pnpm"), ("yarn.lock", "yarn"), ("bun.lock", "bun"))
         manager = next((by for lock, by in locks if tree.has(lock) or tree.has(place, lock)), "npm")
-        return f"{manager} {rest}"
+        run = "run " if manager == "bun" and rest == "test" else ""  # `bun test` is its own runner
+        return f"{manager} {run}{rest}"
     return command
 
 

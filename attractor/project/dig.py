@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 
 def at(value: object, *keys: str) -> object:
@@ -28,6 +28,17 @@ def table_at(value: object, *keys: str) -> dict[str, object]:
     """Return the table there."""
     found = at(value, *keys)
     return {str(key): each for key, each in found.items()} if isinstance(found, Mapping) else {}
+
+
+def odd_at(value: object, *, texts: str = "", tables: str = "") -> Iterator[str]:
+    """Yield what is there and is passed over, as it is no text or no table; keys are `a.b a.c`."""
+    if not isinstance(value, Mapping):
+        yield "it is no object"
+    for kind, keys, what in ((str, texts, "text"), (Mapping, tables, "table")):
+        for key in keys.split():
+            found = at(value, *key.split("."))
+            if found is not None and not isinstance(found, kind):
+                yield f"`{key}` is no {what}"
 
 
 def items_at(value: object, *keys: str) -> list[object]:

@@ -100,7 +100,10 @@ class Tree:
             found = list(self._lying())
         if len(found) > MOST_FILES:
             self.note(f"there are more than {MOST_FILES} files; the others were not looked at")
-        self.paths = frozenset(each for each in found[:MOST_FILES] if _is_own(each))
+        shown = [each for each in found[:MOST_FILES] if each.isprintable()]
+        if odd := len(found[:MOST_FILES]) - len(shown):
+            self.note(f"{odd} files have names that cannot be shown, and were not looked at")
+        self.paths = frozenset(filter(_is_own, shown))
 
     def _repositories(self) -> Iterator[str]:
         """Return the repositories at most two folders below, in the order of their names."""
@@ -193,4 +196,4 @@ def _repository(folder: str) -> Git | None:
 
 
 def _is_own(path: str) -> bool:
-    return OTHERS.isdisjoint(path.split("/")) and path.isprintable()
+    return OTHERS.isdisjoint(path.split("/"))

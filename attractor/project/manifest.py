@@ -25,3 +25,5 @@ class Manifest:
     """It is nothing but the frame around its parts."""
     commands: tuple[tuple[str, str], ...] = ()
     """What for (test, lint, build), and the command."""
+    notes: tuple[str, ...] = ()
+    """What of it has another shape than it should, and was passed over."""

@@ -1,7 +1,7 @@
 """Manifests in JSON, TOML and YAML: package.json, pyproject.toml, Cargo.toml and their like.
 
 A reader raises ValueError or InputError for a text that is damaged; a value of another shape than
-expected is passed over.
+expected is passed over, and a note of the manifest says so where it would count.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from attractor.project.dig import at, items_at, table_at, text_at, texts_at
+from attractor.project.dig import at, items_at, odd_at, table_at, text_at, texts_at
 from attractor.project.manifest import Manifest
 from attractor.yaml_source import YamlSource
 
@@ -23,6 +23,7 @@ _NPM_KEYS: Final = (
 _NPM_LOCAL: Final = re.compile(r"(?:file|link|portal):(.+)")
 _SCRIPTS: Final = (("lint", "lint"), ("typecheck", "lint"), ("build", "build"))
 _PEP508: Final = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
+_PYTHON_TABLES: Final = "project project.optional-dependencies dependency-groups tool tool.poetry"
 _AT_FILE: Final = re.compile(r"@\s*file:(?!//)(\S+)")
 
 
@@ -41,6 +42,7 @@ def package_json(text: str) -> Manifest:
         members,
         only_members=bool(members),
         commands=tuple((what, f"npm run {each}") for each, what in _SCRIPTS if each in scripts),
+        notes=tuple(odd_at(whole, texts="name", tables=" ".join(("scripts", *_NPM_KEYS)))),
     )
 
 
@@ -52,8 +54,9 @@ def _npm_local(needs: list[tuple[str, object]]) -> Iterator[str]:
 
 def lerna_json(text: str) -> Manifest:
     """Read where Lerna's packages are."""
-    members = texts_at(json.loads(text), "packages")
-    return Manifest("npm", members=members or ("packages/*",), only_members=True)
+    whole = json.loads(text)
+    members = texts_at(whole, "packages") or ("packages/*",)
+    return Manifest("npm", members=members, only_members=True, notes=tuple(odd_at(whole)))
 
 
 def pnpm_workspace(text: str) -> Manifest:
@@ -77,6 +80,7 @@ def composer_json(text: str) -> Manifest:
         tuple(each for each in needs if each != "php" and not each.startswith("ext-")),
         tuple(text_at(each, "url") for each in places if text_at(each, "type") == "path"),
         commands=tuple((each, f"composer {each}") for each in ("test", "lint") if each in scripts),
+        notes=tuple(odd_at(whole, texts="name", tables="scripts require require-dev")),
     )
 
 
@@ -94,11 +98,12 @@ def pyproject(text: str) -> Manifest:
         "python",
         text_at(project, "name") or text_at(poetry, "name"),
         text_at(project, "description") or text_at(poetry, "description"),
-        (*pep508(needs), *(name for each in tables for name in each if name != "python")),
+        pep508([*needs, *(name for each in tables for name in each if name != "python")]),
         tuple(local),
         members,
         only_members=bool(members) and not (project or poetry),
         commands=tuple(_python_commands(whole)),
+        notes=tuple(odd_at(whole, texts="project.name tool.poetry.name", tables=_PYTHON_TABLES)),
     )
 
 
@@ -154,6 +159,7 @@ def cargo_toml(text: str) -> Manifest:
         members,
         only_members=bool(members) and "package" not in whole,
         commands=(("lint", "cargo clippy"), ("build", "cargo build")),
+        notes=tuple(odd_at(whole, texts="package.name", tables="package dependencies workspace")),
     )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Final, final
+from typing import Any, Final, final
 
 MOST_TEXT: Final = 12_000
 """Characters of `Project.as_text`, which goes into a prompt."""
@@ -93,12 +93,30 @@ class Project:
         return text if len(text) <= MOST_TEXT else f"{text[: MOST_TEXT - len(_CUT)]}{_CUT}"
 
 
-def _sections(project: Project) -> Iterator[str]:
-    count = "component" if len(project.components) == 1 else "components"
-    head = (
-        f"Repository: {project.kind.value}, {project.files} files, "
-        f"{len(project.components)} {count}"
+def project_in(said: Mapping[str, Any]) -> Project:
+    """Return what `as_json` said; KeyError, TypeError or ValueError where it did not."""
+
+    def of(key: str, kind: Callable[..., Any]) -> tuple[Any, ...]:
+        return tuple(kind(**each) for each in said[key])
+
+    return Project(
+        folder=str(said["folder"]),
+        kind=Kind(said["kind"]),
+        files=int(said["files"]),
+        languages=of("languages", Language),
+        frameworks=tuple(map(str, said["frameworks"])),
+        components=of("components", Component),
+        dependencies=tuple(map(str, said["dependencies"])),
+        commands=of("commands", Command),
+        links=of("links", Link),
+        notes=tuple(map(str, said["notes"])),
     )
+
+
+def _sections(project: Project) -> Iterator[str]:
+    files = _count(project.files, "file")
+    parts = _count(len(project.components), "component")
+    head = f"Repository: {project.kind.value}, {files}, {parts}"
     written = ", ".join(f"{each.name} ({each.files})" for each in project.languages[:_MOST_LINES])
     yield "\n".join(filter(None, (head, written and f"Languages: {written}", _used(project))))
     yield _section("Components", (_about(each) for each in project.components))
@@ -106,6 +124,10 @@ def _sections(project: Project) -> Iterator[str]:
     needs = (f"{each.of} needs {each.on} ({each.why})" for each in project.links)
     yield _section("Which needs which", needs)
     yield _section("Not known", project.notes)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _used(project: Project) -> str:

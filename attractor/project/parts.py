@@ -82,12 +82,16 @@ def _made(tree: Tree, path: str) -> Manifest | None:
     if reader is None or found is None:
         return None
     try:
-        return reader(found)
+        made = reader(found)
     except AttractorError as error:
         tree.note(f"{path} is damaged: {error.problem}"[:_MOST_TEXT])
     except (ValueError, RecursionError) as error:
         why = " ".join(str(error).split()) if isinstance(error, ValueError) else "nested too deeply"
         tree.note(f"{path} is damaged: {why}"[:_MOST_TEXT])
+    else:
+        for each in made.notes:
+            tree.note(f"{path} is damaged: {each}"[:_MOST_TEXT])
+        return made
     return None
 
 
@@ -112,6 +116,15 @@ def _is_part(place: str, found: Manifests) -> bool:
     if all(each.kind in frames or not _says(each) for each in found[place]):
         return False
     return _NO_PARTS.isdisjoint(place.split("/")) or _is_member(place, found)
+
+
+def frames(found: Manifests) -> list[str]:
+    """Return the folders that have commands for all of their parts."""
+    return [
+        place
+        for place, each in _all(found)
+        if each.only_members and each.commands and _NO_PARTS.isdisjoint(place.split("/"))
+    ]
 
 
 def _says(manifest: Manifest) -> bool:

@@ -1,10 +1,10 @@
 """The scripted model of one run: `python -I -m attractor.rehearsal RUN_ROOT`.
 
 It serves what the run's request asks for, on the port that it names, and logs each request in the
-run's folder. SIGTERM ends it with 0, and so does the end of whoever started it, within a second. A
-mistake, and a port that stays taken, end it with 1 and one line. Killed and started again, it goes
-on: what happened already does not happen again. Lost is only what was being answered, and Claude
-Code asks for that again.
+run's folder. SIGTERM ends it with 0, and so does, within a second, the end of whoever started it:
+unless the run's Guardian is alive, whose agents go on asking. A mistake, and a port that stays
+taken, end it with 1 and one line. Killed and started again, it goes on: what happened already does
+not happen again. Lost is only what was being answered, and Claude Code asks for that again.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from attractor.rehearsal import whole
 from attractor.rehearsal.listener import LOOPBACK
 from attractor.rehearsal.server import ScriptedServer
 from attractor.rehearsal.turn import Script
+from attractor.run import keeping
 from attractor.run import request as requests
 from attractor.run.layout import RunLayout
 from attractor.run.locate import read_object
 from attractor.run.request import Request
 from signals.clock import SystemClock
-from signals.owner import Owner
+from signals.owner import Liveness, Owner
 
 _USAGE: Final = "usage: python -I -m attractor.rehearsal RUN_ROOT\n"
 _LOOK_SECONDS: Final = 0.5
@@ -60,24 +61,32 @@ def _serve(layout: RunLayout, told: int, parent: int) -> None:
     # Its record is written before it starts us. Another one's means that ours has died meanwhile.
     keeper = Owner.from_json(read_object(layout.keeper))
     if keeper is not None and keeper.pid != parent:
-        fix = "the run's keeper starts it"
-        raise InputError(f"process {keeper.pid} keeps this run, not {parent}", fix=fix)
+        if not _goes_on(layout, told, keeper.pid, 0):
+            fix = "the run's keeper starts it"
+            raise InputError(f"process {keeper.pid} keeps this run, not {parent}", fix=fix)
+        parent = keeper.pid
     clock = SystemClock()
     deadline = clock.monotonic() + _PORT_SECONDS
     while (server := _server(script, port, layout, clock.monotonic() > deadline)) is None:
         # Of a model that is ending: its keeper has just died, or has killed it.
-        if not _goes_on(told, parent, _PORT_LOOK_SECONDS):
+        if not _goes_on(layout, told, parent, _PORT_LOOK_SECONDS):
             return
     with server:
         sys.stdout.write(f"rehearsal: the scripted model is at {server.base_url}\n")
         sys.stdout.flush()
-        while _goes_on(told, parent, _LOOK_SECONDS):
+        while _goes_on(layout, told, parent, _LOOK_SECONDS):
             pass
 
 
-def _goes_on(told: int, parent: int, seconds: float) -> bool:
-    """Wait, and say whether nobody has ended us."""
-    return os.getppid() == parent and not select.select([told], [], [], seconds)[0]
+def _goes_on(layout: RunLayout, told: int, parent: int, seconds: float) -> bool:
+    """Wait, and say whether nobody has ended us, and somebody is there to be answered."""
+    if select.select([told], [], [], seconds)[0]:
+        return False
+    if os.getppid() == parent:
+        return True
+    # Another keeper starts another model.
+    alone = keeping.keeper(layout)[1] is not Liveness.ALIVE
+    return alone and keeping.guardian(layout)[1] is Liveness.ALIVE
 
 
 def _server(script: Script, port: int, layout: RunLayout, at_last: bool) -> ScriptedServer | None:

@@ -17,7 +17,14 @@ from typing import Final, NamedTuple, final
 
 from attractor.errors import InputError
 from attractor.rehearsal import fake_secret
-from attractor.rehearsal.default import ANYBODY, COMPLETE, FAILED, changed, work
+from attractor.rehearsal.default import (
+    ANYBODY,
+    COMPLETE,
+    FAILED,
+    NOTHING_LEFT,
+    changed,
+    work,
+)
 from attractor.rehearsal.made_review import BY_ANOTHER, BY_ITSELF, added, found
 from attractor.rehearsal.turn import (
     CROSS_REVIEWER,
@@ -40,6 +47,7 @@ from attractor.run.layout import escape
 _FIRST: Final = 1  # the attempt that goes wrong
 _FOREVER: Final = 1000  # times that a lie is told
 _FIRST_LOOK_BACK: Final = r"(?m)^Retrospective 1$"
+_MOST_NAMED: Final = 30
 _MOST_ADDED: Final = 5  # a retrospective may add no more
 
 
@@ -91,6 +99,12 @@ def parse(texts: Iterable[str], nodes: Collection[str]) -> tuple[Fault, ...]:
     return tuple(_fault(text, nodes) for text in texts)
 
 
+def check_form(texts: Iterable[str]) -> None:
+    """Raise InputError where one is not written as KIND@NODE, whatever nodes there will be."""
+    for text in texts:
+        _named(text)
+
+
 def apply(script: Script, faults: Iterable[Fault], terms: Terms = Terms()) -> Script:
     """Return the script with these faults in it; InputError where it has not the node's turns."""
     asked = set(faults)
@@ -100,7 +114,7 @@ def apply(script: Script, faults: Iterable[Fault], terms: Terms = Terms()) -> Sc
     return script
 
 
-def _fault(text: str, nodes: Collection[str]) -> Fault:
+def _named(text: str) -> Fault:
     name, mark, node = text.partition("@")
     kinds = {kind.value: kind for kind in Kind}
     if name not in kinds or not mark:
@@ -108,11 +122,25 @@ def _fault(text: str, nodes: Collection[str]) -> Fault:
         near = difflib.get_close_matches(name, kinds, 1) if mark else []
         meant = f"did you mean {near[0]}@{node}? " if near else ""
         raise InputError(f"there is no fault {text!r}", fix=f"{meant}the faults are {legal}")
-    if node not in nodes:
-        near = difflib.get_close_matches(node, nodes, 3) or sorted(nodes)[:10]
-        fix = f"the nodes that can have one are {', '.join(near)}" if near else "choose another"
-        raise InputError(f"{text!r}: there is no node {node!r} with work to do", fix=fix)
     return Fault(kinds[name], node)
+
+
+def _fault(text: str, nodes: Collection[str]) -> Fault:
+    found = _named(text)
+    if found.node not in nodes:
+        problem = f"{text!r}: there is no node {found.node!r} with work to do"
+        raise InputError(problem, fix=_instead(text, found.node, nodes))
+    return found
+
+
+def _instead(text: str, node: str, nodes: Collection[str]) -> str:
+    if not nodes:
+        return "leave it out: no node of the pipeline has work to do"
+    near = difflib.get_close_matches(node, nodes, 1)
+    meant = f"did you mean {text.partition('@')[0]}@{near[0]}? " if near else ""
+    every = sorted(nodes)
+    more = f" and {len(every) - _MOST_NAMED} more" if len(every) > _MOST_NAMED else ""
+    return f"{meant}the nodes that can have one are {', '.join(every[:_MOST_NAMED])}{more}"
 
 
 def _lie(script: Script, node: str, terms: Terms) -> Script:
@@ -137,8 +165,7 @@ def _secret(script: Script, node: str, terms: Terms) -> Script:
     leak = changed(begin, worker, put, f"Keep the settings of {name}", f"Written: {file}.")
     mend = changed(end, worker, taken, f"Take out the settings of {name}", f"Removed: {file}.")
     again = [*mend, Turn((Text(f"What was found is gone.\n\n{COMPLETE}"),))]
-    script = _everywhere(script, ORCHESTRATOR, node, lambda turns: [*turns, *again])
-    return _before(script, node, *leak)
+    return _before(_sent_back(script, node, lambda _: again), node, *leak)
 
 
 def _crash(script: Script, node: str, terms: Terms) -> Script:
@@ -184,7 +211,7 @@ def _reject(script: Script, node: str, terms: Terms) -> Script:
     first = rf"(?m)^Validation (?:{numbers}) of node "
     bad = replace(structured(FAILED), when=first)
     script = _everywhere(script, JUDGE, node, lambda turns: [bad, *turns])
-    return _everywhere(script, ORCHESTRATOR, node, lambda turns: [*turns, *_rework(turns, node)])
+    return _sent_back(script, node, lambda turns: _rework(turns, node))
 
 
 def _selfcheck(script: Script, node: str, terms: Terms) -> Script:
@@ -203,7 +230,7 @@ def _reviewed(script: Script, node: str, role: str, problem: str) -> Script:
     first = rf"\A(?![\s\S]*<earlier_findings>[\s\S]*{re.escape(problem)})"
     bad = replace(structured(found(problem, *_place(script, node))), when=first)
     script = _everywhere(script, role, node, lambda turns: [bad, *turns])
-    return _everywhere(script, ORCHESTRATOR, node, lambda turns: [*turns, *_rework(turns, node)])
+    return _sent_back(script, node, lambda turns: _rework(turns, node))
 
 
 def _place(script: Script, node: str) -> tuple[str, int]:
@@ -229,6 +256,15 @@ def _afterthought(script: Script, node: str, terms: Terms) -> Script:
     return replace(script, roles={**script.roles, RETROSPECTIVE: [first, *turns]})
 
 
+def _sent_back(
+    script: Script, node: str, again: Callable[[Sequence[Turn]], Sequence[Turn]]
+) -> Script:
+    """Have what is sent back done again, and not what somebody merely asks about."""
+    return _everywhere(
+        script, ORCHESTRATOR, node, lambda turns: [*turns, *[_ASKED] * _MOST_ASKED, *again(turns)]
+    )
+
+
 def _rework(turns: Sequence[Turn], node: str) -> list[Turn]:
     name = escape(node)
     prompt = f"Node {name}: do again what was found wrong."
@@ -243,6 +279,10 @@ def _worker(turns: Sequence[Turn]) -> str:
     return next((each for each in types if isinstance(each, str)), ANYBODY)
 
 
+# What a session is told whose work is sent back; a session that waits may be asked how it stands.
+SENT_BACK: Final = "The work was judged and is not accepted yet."
+_ASKED: Final = replace(NOTHING_LEFT, when=rf"\A(?![\s\S]*{re.escape(SENT_BACK)})")
+_MOST_ASKED: Final = 20
 _CLAIM: Final = Turn((Text(f"Everything is done.\n\n{COMPLETE}"),))
 _APPLIED: Final[dict[Kind, Callable[[Script, str, Terms], Script]]] = {
     Kind.AFTERTHOUGHT: _afterthought,

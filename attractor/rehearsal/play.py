@@ -25,7 +25,6 @@ from attractor.run.assign import Dispatch, assign, worked_on
 from attractor.run.assignment import Assignment
 from attractor.run.preflight import Finding
 
-_FREE_BYTES: Final = 64 * 1024 * 1024
 _ANYWHERE: Final = "http://127.0.0.1:9"  # the real address is known only later
 _MOST_NAMED: Final = 20
 
@@ -85,7 +84,7 @@ class ReadPlay:
             limits=config.rehearsed(settings),
             claude=made.claude or tools.find_claude() or "",
         )
-        plan = replace(preflight.plan_of(made), rehearsed=True, free_bytes=_FREE_BYTES)
+        plan = replace(preflight.plan_of(made), rehearsed=True, disk=True)
         findings = preflight.examine(plan, os.environ)
         preflight.refuse(findings)
         self.notes = [each for each in findings if not each.fatal]

@@ -15,12 +15,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, final
 
 from attractor.errors import InputError
+from attractor.pipeline import facts
 from attractor.rubric import feature_file, seal
 from attractor.rubric.feature_file import FeatureFile
 from attractor.rubric.model import ACCEPT, INVESTIGATE, Feature, Rubric, criteria_in
 from attractor.yaml_source import Location, YamlSource
 
-MANIFEST: Final = "manifest.yaml"
+MANIFEST: Final = facts.MANIFEST
 SUFFIX: Final = ".feature"
 _MOST_FEATURES: Final = 200
 

@@ -22,6 +22,8 @@ SCHEMA_VERSION: Final = 1
 AGENTS: Final = ("claude", "claude-headless", "codex", "command", "gemini", "opencode")
 ALONE: Final = ("codex", "gemini", "opencode")
 """Those that have no workers and no hooks of ours: they do the work themselves."""
+PRICELESS: Final = ("codex", "gemini")
+"""Those that tell what tokens they used, and never what these cost."""
 WORKERS: Final = ("subagent", "team")
 SANDBOXES: Final = ("auto", "required", "off")
 _MOST_BYTES: Final = 4 * 1024 * 1024

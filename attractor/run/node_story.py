@@ -28,6 +28,8 @@ class Attempt:
     """It ended for a cause of ours, and does not count."""
     closed: bool = False
     """Nothing of it is left: its Runner has ended."""
+    stopped: bool = False
+    """The run was being ended when that happened."""
     feedback: str = ""
     """What was wrong with the work before it."""
     commit: str = ""
@@ -81,10 +83,15 @@ class NodeStory:
     reason: str = ""
     """Why it failed, where it did."""
     no_verdicts: int = 0
+    """How many tasks in a row gave no result."""
+    free_tries: int = 0
+    """How many of late could not: they reached nobody, or were killed."""
     retry_at: float = 0.0
     """Wall seconds; before that no task of it is begun again."""
     retry_from: str = ""
     """When that was said."""
+    retry_why: str = ""
+    """And why."""
     output: str = ""
     """The last that a tool said."""
     last: str = ""
@@ -95,6 +102,10 @@ class NodeStory:
     def attempt(self) -> Attempt | None:
         """Return the newest."""
         return self.attempts[-1] if self.attempts else None
+
+    def said(self) -> None:
+        """Take in that somebody gave a result: tries are counted from the beginning."""
+        self.no_verdicts = self.free_tries = 0
 
     @property
     def charged(self) -> int:

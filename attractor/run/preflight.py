@@ -19,12 +19,11 @@ from typing import Any, Final, final
 from attractor import git, tools
 from attractor.errors import AttractorError, InputError, ToolError
 from attractor.git import Git
-from attractor.run import trust
+from attractor.run import room, trust
 from attractor.run.assignment import ALONE, Assignment
 from attractor.run.branch import taken
 from attractor.spawn import install_hint
 
-FREE_BYTES: Final = 1024 * 1024 * 1024
 _MOST_NAMED: Final = 5
 _STATUS: Final = (
     "status",
@@ -79,7 +78,8 @@ class Plan:
     claude: str = ""
     """The program; empty for the one that is found."""
     dirty_allowed: bool = False
-    free_bytes: int = FREE_BYTES
+    disk: bool = True
+    """Whether there must be room: before a session it is the Guardian that looks."""
     mistakes: tuple[Finding, ...] = ()
     """What is wrong with what the nodes are told."""
 
@@ -96,6 +96,7 @@ def plan_of(assignment: Assignment) -> Plan:
         rehearsed=assignment.rehearsed,
         claude=assignment.claude,
         dirty_allowed=True,
+        disk=False,
         mistakes=tuple(mistakes(assignment)),
     )
 
@@ -259,14 +260,7 @@ def _files(names: list[bytes]) -> str:
 
 def _disk(plan: Plan) -> Iterator[Finding]:
     folder = plan.project or tempfile.gettempdir()
-    try:
-        disk = os.statvfs(folder)
-    except OSError:
-        return  # no such folder, which was said already
-    free = disk.f_bavail * disk.f_frsize
-    if free < plan.free_bytes:
-        wanted = plan.free_bytes // 2**20
-        problem = f"the disk is nearly full: {free // 2**20} MiB are left, {wanted} are needed"
+    if plan.disk and (problem := room.shortage(folder, room.needed(plan.project))):
         yield Finding(problem, folder, "free some space")
 
 
@@ -277,9 +271,10 @@ def _person(plan: Plan, environ: Mapping[str, str]) -> Iterator[Finding]:
     path = trust.state_file(environ)
     state = trust.read_state(path)
     if "claude" in plan.agents and not trust.is_trusted(plan.project, state):
-        problem = "Claude Code does not trust this folder yet, and would ask before it starts"
-        fix = "attractor init --trust; or run `claude` here once and accept"
-        yield Finding(problem, plan.project, fix)
+        there = os.path.lexists(path)
+        state_of = "does not trust this folder yet" if there else "has never been started here"
+        problem = f"Claude Code {state_of}, and would ask before it starts"
+        yield Finding(problem, plan.project, trust.ways(path, "attractor init --trust"))
     if sys.platform != "darwin" and not shows_login(state, environ):
         fix = "run `claude` once and log in, or set ANTHROPIC_API_KEY"
         yield Finding("nothing shows that Claude Code is logged in", path, fix, fatal=False)

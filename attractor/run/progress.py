@@ -8,24 +8,26 @@ Guardian may be about to do something, so whoever acts on it looks twice.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple, final
 
 from attractor.pipeline.graph import Graph, NodeId
 from attractor.run.fold import RunEvent
 from attractor.run.journal import Entry
-from attractor.run.node_story import REPLAN, Attempt, NodeStory
+from attractor.run.node_story import REPLAN, NodeStory
 from attractor.run.plan import Plan
 from attractor.run.records import Decision
+from attractor.run.rests import Cooling, Rest, rests
 from attractor.run.states import RUNNING, NodeState
-from attractor.run.story import Story, StoryEvent
-from attractor.run.times import seconds_of
+from attractor.run.story import BUDGETED, COUNTED, Story, StoryEvent
+from attractor.run.times import seconds_of, shown
 
+STOPPED: Final = "stopped"
+_STOPS: Final = frozenset({STOPPED, "budget"})
 WAITING: Final = 3
 """The exit status when nothing moves until a person decides."""
 _MOST_WHAT: Final = 300
-_COUNTED: Final = ("input_tokens", "output_tokens", "cache_creation_tokens")
 _DOING: Final = {
     "rubric": "the rubric is being written",
     "validate": "is being judged",
@@ -49,6 +51,7 @@ class Live(NamedTuple):
     last: str = ""
     last_at: str = ""
     usage: Mapping[str, Any] = {}
+    cooling: Cooling | None = None
 
 
 @final
@@ -82,6 +85,13 @@ class Row:
     last: str
     tokens: int
     cost: float
+    stopped: bool = False
+    """It has failed only because the run was ended, and goes on with it."""
+
+    @property
+    def shown(self) -> str:
+        """Return where it stands, as people are told."""
+        return STOPPED if self.stopped else self.state
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that scripts get."""
@@ -120,6 +130,7 @@ class View:
     tokens: int
     cost: float
     cards: tuple[Card, ...] = ()
+    rests: tuple[Rest, ...] = ()
     waiting: bool = False
     """Nothing moves until a person answers."""
     stopping: bool = False
@@ -133,6 +144,14 @@ class View:
         states = [row.state for row in self.rows]
         return {each.value: n for each in NodeState if (n := states.count(each.value))}
 
+    @property
+    def shown(self) -> dict[str, int]:
+        """The same as people are told: what was stopped has not failed."""
+        stopped = sum(row.stopped for row in self.rows)
+        counts = {**self.counts, STOPPED: stopped}
+        counts[NodeState.FAILED.value] = counts.get(NodeState.FAILED.value, 0) - stopped
+        return {state: number for state, number in counts.items() if number}
+
     def as_json(self) -> dict[str, Any]:
         """Return the object that scripts get."""
         said = {
@@ -140,6 +159,7 @@ class View:
             "nodes": [row.as_json() for row in self.rows],
             "counts": self.counts,
             "decisions": [card.as_json() for card in self.cards],
+            "rests": [each.as_json() for each in self.rests],
             "seconds": round(self.seconds, 3),
             "tokens": self.tokens,
             "cost_usd": round(self.cost, 6),
@@ -150,22 +170,26 @@ class View:
 
 def view(story: Story, graph: Graph, live: Mapping[str, Live], now_ns: int) -> View:
     """Return what there is to show at this time."""
-    run_id = str(story.request.get("run_id", ""))
+    run_id, story = str(story.request.get("run_id", "")), with_live(story, live)
+    resting = resting_of(story, live, now_ns)
+    words = {each.node: each.words for each in reversed(resting)}
     rows = tuple(
-        _row(story, node.id, graph.handler(node), live.get(node.id, Live()), now_ns)
+        _row(story, node.id, graph.handler(node), live.get(node.id, Live()), words, now_ns)
         for node in graph.nodes.values()
     )
     began = seconds_of(story.began_at)
     until = seconds_of(story.ended_at) or now_ns / 1e9
-    doing = [_DOING.get(each.kind, each.kind) for each in story.tasks.values() if not each.node]
+    tasks = story.tasks.values() if story.ended is None else ()
+    doing = [_DOING.get(each.kind, each.kind) for each in tasks if not each.node]
     return View(
         run_id=run_id,
         rows=rows,
-        doing=", ".join(dict.fromkeys([*doing, *_rest(story, now_ns)])),
+        doing=", ".join(dict.fromkeys([*doing, *(e.words for e in resting if not e.node)])),
         seconds=max(until - began, 0.0) if began else 0.0,
-        tokens=sum(row.tokens for row in rows) + int(_tokens(story.overhead)),
-        cost=sum(row.cost for row in rows) + story.overhead.get("cost_usd", 0.0),
+        tokens=story.tokens,
+        cost=story.used("cost_usd"),
         cards=tuple(_card(each, run_id) for each in story.open_decisions()),
+        rests=resting,
         waiting=waits_for_person(story, graph),
         stopping=story.stopping is not None,
         rehearsed=story.request.get("rehearsed") is True,
@@ -173,10 +197,35 @@ def view(story: Story, graph: Graph, live: Mapping[str, Live], now_ns: int) -> V
     )
 
 
-def _rest(story: Story, now_ns: int) -> Iterator[str]:
-    last = story.pauses[-1] if story.pauses and story.ended is None else None
-    if last is not None and now_ns / 1e9 < seconds_of(last.until):
-        yield _with(f"rests until {last.until}", last.why)
+def with_live(story: Story, live: Mapping[str, Live]) -> Story:
+    """Return the story with what the nodes' own files know of the attempts under way.
+
+    What is more is newer. So all that is shown of a run is counted in one way.
+    """
+    nodes = {}
+    for name, each in live.items():
+        node = story.nodes.get(name)
+        if node is None or node.attempt is None or node.attempt.number != each.attempt:
+            continue
+        usage = {key: _amount(each.usage, key) for key in COUNTED if key in each.usage}
+        if _size(usage) > _size(node.attempt.usage):
+            attempt = replace(node.attempt, usage=usage)
+            nodes[name] = replace(node, attempts=[*node.attempts[:-1], attempt])
+    return replace(story, nodes={**story.nodes, **nodes}) if nodes else story
+
+
+def _size(usage: Mapping[str, Any]) -> tuple[float, float]:
+    return sum(_amount(usage, key) for key in BUDGETED), _amount(usage, "cost_usd")
+
+
+def resting_of(story: Story, live: Mapping[str, Live], now_ns: int) -> tuple[Rest, ...]:
+    """Return what rests at this time; a Runner speaks of the attempt that is its own."""
+    cooling = {}
+    for name, each in live.items():
+        attempt = story.nodes[name].attempt if name in story.nodes else None
+        if attempt is not None and not attempt.ended and attempt.number == each.attempt:
+            cooling[name] = each.cooling
+    return rests(story, cooling, now_ns)
 
 
 def news(story: Story, entry: Entry) -> News:
@@ -230,7 +279,9 @@ _TOLD: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     StoryEvent.RUN_ENDED: lambda data: _with(str(data.get("result", "")), data.get("reason")),
     StoryEvent.RUN_RESUMED: lambda data: _with("the run goes on", data.get("reason")),
     StoryEvent.GRAPH_CHANGED: lambda data: _with(_grown(data), data.get("reason")),
-    StoryEvent.PAUSED: lambda data: _with(f"rests until {data.get('until')}", data.get("why")),
+    StoryEvent.PAUSED: lambda data: _with(
+        f"rests until {shown(str(data.get('until')))}", data.get("why")
+    ),
     RunEvent.NODE_GIVEN_UP: lambda data: _with("given up", data.get("reason")),
     StoryEvent.ATTEMPT_CLOSED: lambda data: _with("the attempt is over", data.get("why")),
 }
@@ -246,6 +297,8 @@ def waits_for_person(story: Story, graph: Graph) -> bool:
     open_decisions = story.open_decisions()
     if not open_decisions or story.tasks or story.stopping or story.ended is not None:
         return False
+    if story.rubric is None:
+        return True
     asked = {each.node for each in open_decisions}
     running = [node for node in graph.nodes if story.state(node) in RUNNING]
     if any(node not in asked for node in running):
@@ -260,35 +313,30 @@ def _statuses(story: Story, nodes: Iterable[NodeId]) -> dict[NodeId, NodeState]:
     return {node: story.state(node) for node in nodes}
 
 
-def _row(story: Story, node_id: str, handler: str, live: Live, now_ns: int) -> Row:
+def _row(
+    story: Story, node_id: str, handler: str, live: Live, resting: Mapping[str, str], now_ns: int
+) -> Row:
     node = story.nodes.get(node_id) or NodeStory()
     attempt = node.attempt
-    current = attempt if attempt is not None and attempt.number == live.attempt else None
-    tokens, cost = _used(node, current, live)
     return Row(
         node=node_id,
         handler=handler,
         state=story.state(node_id).value,
         attempt=attempt.number if attempt else 0,
         seconds=_elapsed(node, now_ns),
-        last=_last(story, node_id, node, live),
-        tokens=int(tokens),
-        cost=cost,
+        last=resting.get(node_id) or _last(story, node_id, node, live),
+        tokens=int(sum(node.used(key) for key in BUDGETED)),
+        cost=node.used("cost_usd"),
+        stopped=is_stopped(story, node_id),
     )
 
 
-def _used(node: NodeStory, current: Attempt | None, live: Live) -> tuple[float, float]:
-    """Return tokens and cost; of the attempt under way what is newest, which is what is most."""
-    tokens = sum(node.used(key) for key in _COUNTED)
-    cost = node.used("cost_usd")
-    if current is not None:
-        tokens += max(_tokens(live.usage) - _tokens(current.usage), 0.0)
-        cost += max(_amount(live.usage, "cost_usd") - _amount(current.usage, "cost_usd"), 0.0)
-    return tokens, cost
-
-
-def _tokens(usage: Mapping[str, Any]) -> float:
-    return sum(_amount(usage, key) for key in _COUNTED)
+def is_stopped(story: Story, name: str) -> bool:
+    """Say whether a node has failed only because a person or a budget ended the run."""
+    result = (story.ended or story.stopping or {}).get("result")
+    attempt = story.nodes[name].attempt if name in story.nodes else None
+    failed = story.state(name) is NodeState.FAILED and NodeId(name) not in story.core.outcomes
+    return failed and attempt is not None and attempt.free and result in _STOPS
 
 
 def _amount(usage: Mapping[str, Any], key: str) -> float:
@@ -299,9 +347,9 @@ def _amount(usage: Mapping[str, Any], key: str) -> float:
 def _elapsed(node: NodeStory, now_ns: int) -> float | None:
     if not node.attempts:
         return None
-    last = node.attempts[-1]
-    until = seconds_of(last.ended) or now_ns / 1e9
-    return max(until - seconds_of(node.attempts[0].began), 0.0)
+    # Between two attempts it is not under way.
+    spans = ((seconds_of(e.began), seconds_of(e.ended) or now_ns / 1e9) for e in node.attempts)
+    return sum(max(until - began, 0.0) for began, until in spans)
 
 
 def _last(story: Story, node_id: str, node: NodeStory, live: Live) -> str:

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final, Protocol, final
 
+from attractor.run.columns import columns
+
 _MOST_TEXT: Final = 300
 # Underscores only where they are no part of a word.
 _MARKING: Final = re.compile(r"[\\`*\[\]<>|#~&]|(?<![^\W_])_|_(?![^\W_])")
@@ -53,7 +55,10 @@ class Markdown:
 
 @final
 class Plain:
-    """For a terminal."""
+    """For a terminal, of a width where that is known."""
+
+    def __init__(self, width: int = 0) -> None:
+        self._width = width
 
     def heading(self, text: str, level: int) -> Iterator[str]:
         del level
@@ -69,10 +74,7 @@ class Plain:
         yield from (f"    {_exact(text)}", "")
 
     def table(self, rows: Sequence[Sequence[str]]) -> Iterator[str]:
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        for row in rows:
-            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            yield f"  {'  '.join(cells)}".rstrip()
+        yield from columns(rows, self._width, "  ")
         yield ""
 
 

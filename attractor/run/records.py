@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, final
 
 
 class Pause(NamedTuple):
-    """A rest that the hour's budget asks for."""
+    """A rest of the whole run: for the hour's budget, or for room on the disk."""
 
     at: str
     until: str

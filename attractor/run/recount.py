@@ -12,17 +12,17 @@ from typing import final
 
 from attractor.pipeline.graph import Graph
 from attractor.pipeline.load import load
-from attractor.run import journal, keeping
+from attractor.run import going_on, journal, keeping
 from attractor.run import request as requests
 from attractor.run import story as stories
 from attractor.run.layout import RunLayout
 from attractor.run.records import Decision
 from attractor.run.states import DONE
 from attractor.run.story import Story
+from attractor.run.times import seconds_of
 from signals.owner import Liveness
 
-INTERRUPTED = "interrupted"
-"""The state of a run that has not ended, and of which no process is left."""
+INTERRUPTED = going_on.INTERRUPTED
 
 
 @final
@@ -38,6 +38,11 @@ class Recounted:
     def run_id(self) -> str:
         """Its name."""
         return str(self.story.request["run_id"])
+
+    @property
+    def state(self) -> str:
+        """Where it stands, in a word."""
+        return state_of(self.layout, self.story)
 
 
 def recount(layout: RunLayout) -> Recounted:
@@ -63,6 +68,11 @@ def state_of(layout: RunLayout, story: Story) -> str:
     if story.stopping is not None:
         return "stopping"
     return "waiting" if _waits(layout, story) else "running"
+
+
+def until(story: Story, state: str, now: float) -> float:
+    """Return up to when a run in this state is counted, in seconds; one that died stands."""
+    return (state == INTERRUPTED and seconds_of(story.told_at)) or now
 
 
 def lives(layout: RunLayout) -> bool:

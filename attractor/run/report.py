@@ -18,11 +18,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from attractor.pipeline.graph import Graph, Node
+from attractor.run import choices, going_on
 from attractor.run.layout import RunLayout
 from attractor.run.node_story import Attempt, NodeStory
-from attractor.run.progress import waits_for_person
+from attractor.run.progress import is_stopped, waits_for_person
 from attractor.run.records import Decision
-from attractor.run.roles import role
+from attractor.run.roles import Role, role
 from attractor.run.states import NodeState
 from attractor.run.story import BEGAN_AGAIN, Story
 from attractor.run.times import seconds_of
@@ -37,6 +38,8 @@ WAITING: Final = "waiting"
 """The same, where nothing moves until a person decides."""
 _MOST_TEXT: Final = 1_000
 _MOST_NOTES: Final = 100
+_TRIED: Final = frozenset({Role.WORK.value, Role.TOOL.value, Role.CHECK.value, Role.JUDGE.value})
+"""Roles of nodes where something is tried."""
 _COUNTS: Final = (
     "sessions",
     "turns",
@@ -52,21 +55,27 @@ _BUDGETED: Final = ("input_tokens", "output_tokens", "cache_creation_tokens")
 _WALLS: Final = ("policy", "", "sandbox-exec", "bwrap")
 
 
-def final(story: Story, graph: Graph, now: float) -> dict[str, Any]:
-    """Return how the run went, or goes; `now` is in seconds since 1970."""
+def final(story: Story, graph: Graph, now: float, state: str = "") -> dict[str, Any]:
+    """Return how the run went, or goes; `now` is in seconds since 1970.
+
+    `state` is where one stands that has not ended, by whoever knows whether its processes live.
+    """
     asked, ended = story.request, story.ended or {}
-    going = WAITING if waits_for_person(story, graph) else RUNNING
+    going = state or (WAITING if waits_for_person(story, graph) else RUNNING)
+    result = str(ended.get("result", going))
+    reason = _text(ended.get("reason") or (story.stopping or {}).get("reason"))
+    run_id = str(asked.get("run_id", ""))
     began = seconds_of(story.began_at)
     until = seconds_of(story.ended_at) or now
     nodes = [_node(story, graph, each, until) for each in graph.nodes.values()]
     project, base = str(asked.get("project", "")), str(asked.get("base_commit", ""))
     return {
         "schema_version": SCHEMA_VERSION,
-        "run_id": str(asked.get("run_id", "")),
+        "run_id": run_id,
         "run_root": str(asked.get("run_root", "")),
-        "result": str(ended.get("result", going)),
+        "result": result,
         "exit": ended.get("exit"),
-        "reason": _text(ended.get("reason") or (story.stopping or {}).get("reason")),
+        "reason": reason,
         "pipeline": str(asked.get("pipeline", "")),
         "name": _text(graph.attrs.get("label") or graph.name),
         "prd": str(asked.get("prd", "")),
@@ -74,22 +83,28 @@ def final(story: Story, graph: Graph, now: float) -> dict[str, Any]:
         "rehearsed": asked.get("rehearsed") is True,
         "began": story.began_at,
         "ended": story.ended_at,
+        "interrupted": story.told_at if result == going_on.INTERRUPTED else "",
         "seconds": round(max(until - began, 0.0), 3) if began else 0.0,
         "branch": story.integration,
         "base": base,
         "head": story.head,
         "merge": _merge(project, story.integration, base, story.head),
+        "resume": going_on.command(run_id, result, reason),
+        "overridden": _overridden(story),
         "blindness": weakest(
             each.blindness for node in story.nodes.values() for each in node.attempts
         ),
         "rubric": _rubric(story),
         "nodes": nodes,
-        "decisions": [_decision(each) for each in story.decisions.values()],
+        "decisions": [_decision(each, run_id) for each in story.decisions.values()],
         "changes": [_change(each) for each in story.changes],
         "looks_back": [_look_back(each) for each in story.looks_back],
         "pauses": [each._asdict() for each in story.pauses],
         "totals": _totals(story, nodes),
-        "notes": [{"at": at, "what": _text(what)} for at, what in story.notes[-_MOST_NOTES:]],
+        "notes": [
+            {"at": at, "what": _text(what), "about": story.noted_of.get(what, "")}
+            for at, what in story.notes[-_MOST_NOTES:]
+        ],
     }
 
 
@@ -139,6 +154,7 @@ def _node(story: Story, graph: Graph, node: Node, until: float) -> dict[str, Any
         "handler": graph.handler(node),
         "role": role(graph, node).value,
         "state": story.state(node.id).value,
+        "stopped": is_stopped(story, str(node.id)),
         "attempts": attempts,
         "verdicts": [_verdict(each) for each in found.verdicts],
         "reviews": [_review(each) for each in found.reviews],
@@ -209,7 +225,12 @@ def _review(review: Mapping[str, Any]) -> dict[str, Any]:
         "reviewer": str(review.get("reviewer", "")),
         "outcome": str(review.get("outcome", "")),
         "findings": len(findings) if isinstance(findings, list) else 0,
+        "stood_in": str(review.get("stood_in") or ""),
         "allowed": len(review.get("allowed") or ()),
+        "let_through": [
+            {key: each.get(key) for key in ("file", "line", "kind")}
+            for each in review.get("allowed") or ()
+        ],
         "why": _text(review.get("why")),
         "commit": str(review.get("commit", "")),
         "seconds": review.get("seconds"),
@@ -236,14 +257,30 @@ def _look_back(look: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _decision(decision: Decision) -> dict[str, Any]:
+def _overridden(story: Story) -> list[str]:
+    """Return the nodes whose work a person had merged over what a review has found."""
+    said = (choices.REVIEW, choices.MERGE_IT)
+    asked = story.decisions.values()
+    return [*dict.fromkeys(each.node for each in asked if (each.kind, each.option) == said)]
+
+
+def _decision(decision: Decision, run_id: str) -> dict[str, Any]:
     return {
         "id": decision.id,
         "node": decision.node,
         "attempt": decision.attempt,
         "kind": decision.kind,
         "question": _text(decision.question),
+        "context": _text(decision.context),
         "options": [*decision.options],
+        "answers": [
+            {
+                "option": each,
+                "effect": choices.effect(decision.kind, decision.options, each),
+                "command": choices.command(decision.id, each, run_id),
+            }
+            for each in (decision.options or (choices.ANY_TEXT,))
+        ],
         "asked": decision.asked_at,
         "option": _text(decision.option),
         "note": _text(decision.note),
@@ -253,12 +290,13 @@ def _decision(decision: Decision) -> dict[str, Any]:
 
 
 def _totals(story: Story, nodes: list[dict[str, Any]]) -> dict[str, Any]:
-    attempts = [each for node in nodes for each in node["attempts"]]
+    tried = [node for node in nodes if node["role"] in _TRIED]
+    attempts = [each for node in tried for each in node["attempts"]]
     states = [node["state"] for node in nodes]
     return {
         "nodes": {each.value: n for each in NodeState if (n := states.count(each.value))},
         "attempts": len(attempts),
-        "retries": sum(max(len(node["attempts"]) - 1, 0) for node in nodes),
+        "retries": sum(max(len(node["attempts"]) - 1, 0) for node in tried),
         "crashes": sum(each["crashes"] for each in attempts),
         "rejections": sum(each["rejections"] for each in attempts),
         "violations": sum(each["violations"] for each in attempts),

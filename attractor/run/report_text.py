@@ -6,20 +6,22 @@ makes them safe to show.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from attractor.run import choices, going_on
+from attractor.run.columns import wrapped
 from attractor.run.node_story import REPLAN
-from attractor.run.progress import count
+from attractor.run.progress import STOPPED, count
 from attractor.run.prose import Markdown, Plain, Style
+from attractor.run.report_next import what_next
 from attractor.run.reviews import SCAN, closing
-from attractor.run.roles import Role
 from attractor.run.story import BEGAN_AGAIN
+from attractor.run.times import shown
 
-_WORK, _TOOL = Role.WORK.value, Role.TOOL.value
 _MOST_LABEL: Final = 60
 _MOST_LISTED: Final = 50
+_MOST_PLACES: Final = 10
 _SHORT: Final = 10
 _ALONE: Final = frozenset({"start", "exit", "parallel", "parallel.fan_in", "conditional"})
 """Handlers of nodes with nothing to tell, where all went well."""
@@ -30,10 +32,19 @@ _HEADLINES: Final = {
     "budget": "The run was stopped by its budget",
     "running": "The run has not ended",
     "waiting": "Nothing moves until a person decides",
+    "stopping": "The run is being ended",
+    going_on.INTERRUPTED: "The run was interrupted",
 }
 _SCANNED: Final = "scanned for secrets"
+_SILENT: Final = (BEGAN_AGAIN, "beads and promise were told", "there is no .beads folder")
+"""How notes begin that are counted elsewhere, or tell nothing to whoever reads of the work."""
+_ABOUT: Final = {
+    "books": "beads and promise",
+    "retrospect": "looking back",
+    "rubric": "the rubric",
+}
+"""What the tasks of no node are about."""
 _LOOKS: Final = {"silent": "nothing is missing", "none": "nobody could"}
-_GOES_ON: Final = frozenset({"running", "waiting"})
 _WALLS: Final = {
     "": "not known: no session was started",
     "policy": "policy: rules and hooks were the only wall between the sessions and the rubric",
@@ -54,9 +65,10 @@ def markdown(document: Document) -> str:
     return _whole(document, Markdown())
 
 
-def plain(document: Document) -> str:
-    """Return the report as a terminal shows it."""
-    return _whole(document, Plain())
+def plain(document: Document, width: int = 0) -> str:
+    """Return the report as a terminal shows it, of this width where it is known."""
+    text = _whole(document, Plain(width))
+    return "".join(f"{each}\n" for line in text.splitlines() for each in wrapped(line, width))
 
 
 def took(seconds: float) -> str:
@@ -71,7 +83,7 @@ def took(seconds: float) -> str:
 
 
 def _whole(document: Document, style: Style) -> str:
-    parts = (_head, _next, _story, _nodes, _gates, _totals, _evidence)
+    parts = (_head, what_next, _story, _nodes, _gates, _totals, _evidence)
     return "\n".join(line for part in parts for line in part(document, style)).rstrip() + "\n"
 
 
@@ -80,6 +92,11 @@ def _head(document: Document, style: Style) -> Iterator[str]:
     name = document["name"] or document["run_id"]
     yield from style.heading(f"{style.text(name, _MOST_LABEL)}: {style.text(result)}", 1)
     line = f"{_HEADLINES.get(result, style.text(result))}, after {took(document['seconds'])}."
+    if document["interrupted"]:
+        line += f" Nothing of it is alive; its journal ends at {shown(document['interrupted'])}."
+    if document["overridden"]:
+        names = ", ".join(map(style.code, document["overridden"]))
+        line += f" A person had {names} merged over what a review has found."
     if document["rehearsed"]:
         line += " This was a rehearsal: the model was scripted."
     yield from (line, "")
@@ -87,80 +104,39 @@ def _head(document: Document, style: Style) -> Iterator[str]:
         yield from (f"Why: {style.text(document['reason'])}", "")
 
 
-def _next(document: Document, style: Style) -> Iterator[str]:
-    yield from style.heading("What to do next", 2)
-    run, result = str(document["run_id"]), document["result"]
-    for each in document["decisions"]:
-        if not each["option"] and result in _GOES_ON:
-            yield f"{style.text(each['question'])} Answer it with one of its options:"
-            yield ""
-            options = each["options"] or ["TEXT"]
-            words = ["attractor", "answer", each["id"], options[0], "--run", run]
-            yield from style.command(shlex.join(words))
-    if document["merge"]:
-        whole = "The work is" if result == "validated" else "What was validated so far is"
-        yield f"{whole} on the branch {style.code(document['branch'])}. To merge it:"
-        yield ""
-        yield from style.command(str(document["merge"]))
-    else:
-        yield from ("Nothing was merged: there is nothing to take over.", "")
-    if result in ("stopped", "budget"):
-        more = " --budget-usd AMOUNT" if result == "budget" else ""
-        yield from ("To go on where it was left:", "")
-        yield from style.command(f"attractor resume {shlex.quote(run)}{more}")
-    elif result == "failed":
-        yield from _again(document, style)
-
-
-def _again(document: Document, style: Style) -> Iterator[str]:
-    failed = [each for each in document["nodes"] if each["state"] == "failed"]
-    run = str(document["run_id"])
-    for node in failed[:_MOST_LISTED]:
-        yield f"- {style.code(node['id'])} has failed: {style.text(node['reason'] or 'no reason')}"
-        if output := _output(node):
-            yield f"  - What its command said: {style.code(output)}"
-    if failed:
-        yield ""
-    sessions = [each for each in failed if each["role"] == _WORK and each["attempts"]]
-    if sessions:
-        yield from ("See what its session did:", "")
-        words = ["attractor", "logs", str(sessions[0]["id"]), "--run", run]
-        yield from style.command(shlex.join(words))
-    yield from ("To give what has failed another turn, and go on:", "")
-    yield from style.command(shlex.join(["attractor", "resume", run]))
-
-
-def _output(node: Mapping[str, Any]) -> str:
-    """Return the file with what a node's command has said; nothing where it has none."""
-    if node["role"] != _TOOL or not node["attempts"]:
-        return ""
-    return f"{node['attempts'][-1]['evidence']}/output.log"
-
-
 def _story(document: Document, style: Style) -> Iterator[str]:
+    if lines := [*_happened(document, style), *_whole_run(document, style)]:
+        yield from style.heading("What happened", 2)
+        yield from (*lines, "")
+
+
+def _happened(document: Document, style: Style) -> Iterator[str]:
+    """Yield a line for each node, in the order in which they began."""
     told = sorted(
         (node for node in document["nodes"] if node["attempts"] and _tells(node)),
         key=lambda node: str(node["attempts"][0]["began"]),
     )
-    if not told and not document["notes"]:
-        return
-    yield from style.heading("What happened", 2)
     for node in told:
         asked = [each for each in document["decisions"] if each["node"] == node["id"]]
-        words = "; ".join(_of_node(node, asked, style))
+        going = "was interrupted" if document["interrupted"] else "goes on"
+        words = "; ".join(_of_node(node, asked, style, going))
         yield f"- {style.code(node['id'])}: {words}."
-    yield from _whole_run(document, style)
+
+
+def _whole_run(document: Document, style: Style) -> Iterator[str]:
+    yield from _grown(document, style)
     if again := document["totals"]["began_again"]:
         yield f"- The Guardian was started again {_times(again)}, and went on from the journal."
     if resumed := document["totals"]["resumed"]:
         yield f"- It was resumed by a person {_times(resumed)}."
-    notes = [each for each in document["notes"] if not each["what"].startswith(BEGAN_AGAIN)]
+    notes = [each for each in document["notes"] if not each["what"].startswith(_SILENT)]
     for note in notes[:_MOST_LISTED]:
-        yield f"- {style.text(note['what'])}"
-    yield ""
+        about = style.text(_ABOUT.get(note["about"], note["about"]))
+        of = f"{about}, " if about else ""
+        yield f"- {of}{shown(note['at'])}: {style.text(note['what'])}"
 
 
-def _whole_run(document: Document, style: Style) -> Iterator[str]:
+def _grown(document: Document, style: Style) -> Iterator[str]:
     """Say what is of the run as a whole: how its graph grew, and where it rested."""
     for change in document["changes"]:
         new = ", ".join(map(style.code, change["nodes"]))
@@ -172,7 +148,7 @@ def _whole_run(document: Document, style: Style) -> Iterator[str]:
         words = f"added {new}" if new else _LOOKS.get(look["outcome"], "ended without a word")
         yield f"- Looking back, round {look['round']}: {words}."
     for pause in document["pauses"][:_MOST_LISTED]:
-        yield f"- A rest until {style.text(pause['until'])}: {style.text(pause['why'])}."
+        yield f"- A rest until {style.text(shown(pause['until']))}: {style.text(pause['why'])}."
 
 
 def _tells(node: Mapping[str, Any]) -> bool:
@@ -180,13 +156,13 @@ def _tells(node: Mapping[str, Any]) -> bool:
 
 
 def _of_node(
-    node: Mapping[str, Any], asked: Sequence[Mapping[str, Any]], style: Style
+    node: Mapping[str, Any], asked: Sequence[Mapping[str, Any]], style: Style, going: str
 ) -> Iterator[str]:
     attempts = node["attempts"]
     for attempt in attempts:
         happened = sorted([*_happenings(node, attempt, style), *_asked(attempt, asked, style)])
         words = [*_cooldowns(attempt), *_troubles(attempt), *(what for _, what in happened)]
-        words += [_end(node, attempt, style)]
+        words += [_end(node, attempt, asked, style) or f"{going} after {took(attempt['seconds'])}"]
         lead = f"attempt {attempt['number']}: " if len(attempts) > 1 else ""
         yield lead + ", ".join(words)
 
@@ -222,16 +198,26 @@ def _happenings(
 
 
 def _reviewed(review: Mapping[str, Any], back: str, style: Style) -> str:
-    who = (
-        _SCANNED if review["reviewer"] == SCAN else f"reviewed by {style.text(review['reviewer'])}"
-    )
+    who = _SCANNED if review["reviewer"] == SCAN else f"reviewed by {_reviewer(review, style)}"
     if review["outcome"] == "unavailable":
         return f"not {who}, who cannot be had ({style.text(review['why'])})"
     number = review["findings"]
     found = f": {number} finding{'s' * (number != 1)}" if number else ""
-    allowed = f", {review['allowed']} allowed" if review["allowed"] else ""
-    stood_in = f" ({style.text(review['why'])})" if review["why"] and not number else ""
-    return f"{who}{stood_in}{found}{allowed}{back}"
+    allowed = f", {_let_through(review, style)}" if review["allowed"] else ""
+    tells = review["why"] and not number and not review["stood_in"]
+    because = f" ({style.text(review['why'])})" if tells else ""
+    return f"{who}{because}{found}{allowed}{back}"
+
+
+def _let_through(review: Mapping[str, Any], style: Style) -> str:
+    """Return what a person's file has let pass, with its places."""
+    places = [
+        style.code(f"{each['file']}:{each['line']} {each['kind']}")
+        for each in review["let_through"][:_MOST_PLACES]
+    ]
+    more = review["allowed"] - len(places)
+    said = ", ".join([*places, *([f"{more} more"] if more > 0 else [])])
+    return f"{review['allowed']} allowed by {style.code('.attractor-allow')} ({said})"
 
 
 def _judged(verdict: Mapping[str, Any], style: Style) -> str:
@@ -257,22 +243,49 @@ def _answered(decision: Mapping[str, Any], style: Style) -> str:
     return f"decided {style.text(decision['option'])} by {style.text(decision['by'])}"
 
 
-def _end(node: Mapping[str, Any], attempt: Mapping[str, Any], style: Style) -> str:
+def _end(
+    node: Mapping[str, Any],
+    attempt: Mapping[str, Any],
+    asked: Sequence[Mapping[str, Any]],
+    style: Style,
+) -> str:
+    """Return how an attempt ended; empty for one that did not."""
     if not attempt["ended"]:
-        return f"goes on after {took(attempt['seconds'])}"
+        return ""
     event, _, reason = str(attempt["how"]).partition(": ")
     after = f" after {took(attempt['seconds'])}"
     if event == "failed":
+        stopped = node["stopped"] and attempt is node["attempts"][-1]
         how = "crashed" if attempt["crashes"] else "ended without success"
-        free = ", which does not count" if attempt["free"] else ""
+        how = "was stopped" if stopped else how
+        free = ", which does not count" if attempt["free"] and not stopped else ""
         why = f" ({style.text(reason)})" if reason else ""
         return f"{how}{after}{free}{why}"
     if event == "passed":
         merged = f" as {style.code(str(node['merged'])[:_SHORT])}" if node["merged"] else ""
-        second = closing([each for each in node["reviews"] if each["attempt"] == attempt["number"]])
-        closed = f", closed by the review by {style.text(second)}" if second else ""
-        return f"merged{merged}{after}{closed}"
+        return f"merged{merged}{after}{_closed(node, attempt, asked, style)}"
     return f"passed{after}"
+
+
+def _closed(
+    node: Mapping[str, Any],
+    attempt: Mapping[str, Any],
+    asked: Sequence[Mapping[str, Any]],
+    style: Style,
+) -> str:
+    """Return whose word let the work be merged, beside the judge's."""
+    mine = [each for each in asked if each["attempt"] == attempt["number"]]
+    said = (choices.REVIEW, choices.MERGE_IT)
+    if mine and (mine[-1]["kind"], mine[-1]["option"]) == said:
+        return f", closed by {style.text(mine[-1]['by'])} over what a review has found"
+    last = closing([each for each in node["reviews"] if each["attempt"] == attempt["number"]])
+    return f", closed by the review by {_reviewer(last, style)}" if last else ""
+
+
+def _reviewer(review: Mapping[str, Any], style: Style) -> str:
+    """Return who really looked."""
+    named = style.text(review["reviewer"])
+    return f"{style.text(review['stood_in'])}, in place of {named}" if review["stood_in"] else named
 
 
 def _times(number: int) -> str:
@@ -293,8 +306,8 @@ def _nodes(document: Document, style: Style) -> Iterator[str]:
         rows.append(
             (
                 style.code(node["id"]),
-                style.text(node["state"]),
-                str(len(attempts) or "-"),
+                style.text(STOPPED if node["stopped"] else node["state"]),
+                str(len(attempts) or "-") if node["handler"] not in _ALONE else "-",
                 ", ".join(map(_score, node["verdicts"][-_MOST_LISTED:])) or "-",
                 took(node["seconds"]) if attempts else "-",
                 count(node["tokens"]),
@@ -327,6 +340,11 @@ def _cost(amount: float) -> str:
     return f"${amount:.2f}"
 
 
+def _untold(attempt: Mapping[str, Any]) -> bool:
+    used = attempt["usage"]
+    return bool(attempt["ended"] and used.get("output_tokens")) and "cost_usd" not in used
+
+
 def _totals(document: Document, style: Style) -> Iterator[str]:
     totals = document["totals"]
     yield from style.heading("Totals", 2)
@@ -340,6 +358,8 @@ def _totals(document: Document, style: Style) -> Iterator[str]:
         yield f"- Cost: none; the tokens of the scripted model would have cost {amount}"
     else:
         yield f"- Cost, as the agents estimate it: {amount}"
+    if any(_untold(each) for node in document["nodes"] for each in node["attempts"]):
+        yield "- Not in it: sessions that told no cost (those of Codex and Gemini; killed ones)"
     length = f", {took(totals['cooldown_seconds'])} in all" if totals["cooldowns"] else ""
     yield f"- Cooldowns: {totals['cooldowns']}{length}"
     keys = ("retries", "crashes", "rejections", "violations")

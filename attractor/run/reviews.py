@@ -9,6 +9,8 @@ SCAN: Final = "scan"
 """The reviewer that is no model."""
 SELF: Final = "self"
 """The node's own agent, in a fresh session."""
+STANDS_IN: Final = "Claude Code"
+"""Who reviews in a rehearsal for another agent that is not installed."""
 PASSED: Final = "passed"
 FINDINGS: Final = "findings"
 UNAVAILABLE: Final = "unavailable"
@@ -20,11 +22,7 @@ def reviewers(said: str) -> tuple[str, ...]:
     return tuple(names) or (SELF,)
 
 
-def closing(reviews: Sequence[Mapping[str, Any]]) -> str:
-    """Return who passed the work last, beside the scan; empty for nobody."""
-    passed = [
-        str(each["reviewer"])
-        for each in reviews
-        if each["outcome"] == PASSED and each["reviewer"] != SCAN
-    ]
-    return passed[-1] if passed else ""
+def closing(reviews: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the review that passed the work last, beside the scan; empty for none."""
+    passed = [each for each in reviews if each["outcome"] == PASSED and each["reviewer"] != SCAN]
+    return passed[-1] if passed else {}

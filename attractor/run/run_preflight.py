@@ -7,21 +7,21 @@ person. Where lint refuses the pipeline, its nodes are looked at all the same: t
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Final
 
 from attractor.errors import InputError
 from attractor.pipeline import finding
 from attractor.pipeline.document import Document
 from attractor.pipeline.finding import Facts, Severity
-from attractor.pipeline.graph import Graph, Node
+from attractor.pipeline.graph import Graph, Node, NodeId
 from attractor.pipeline.lint import lint
 from attractor.run import config
 from attractor.run.assign import Dispatch, assign
-from attractor.run.assignment import Assignment, inside
+from attractor.run.assignment import PRICELESS, Assignment, inside
 from attractor.run.branch import integration_branch
-from attractor.run.config import Config
+from attractor.run.config import Config, Settings
 from attractor.run.limits import seconds
 from attractor.run.preflight import Finding, Plan, mistakes
 from attractor.run.request import Request
@@ -29,7 +29,6 @@ from attractor.run.reviews import SELF, reviewers
 from attractor.run.roles import IMPOSSIBLE, Role, options, role
 
 NOBODY_LOOKED: Final = Facts()
-_REHEARSED_BYTES: Final = 64 * 1024 * 1024
 _ASKED: Final = "claude-headless"
 _REQUIRED: Final = "required"
 _OFF: Final = "off"
@@ -59,7 +58,8 @@ def plan_of_run(
             found.append(Finding(error.problem, error.where or f"node {node.id}", error.fix))
     for each in told:
         found += mistakes(each)
-    plan = Plan(
+    found += _uncounted(graph, request, told)
+    return Plan(
         project=request.project,
         base_commit=request.base_commit or "HEAD",
         branches=(integration_branch(request.run_id), *(each.branch for each in told)),
@@ -69,7 +69,6 @@ def plan_of_run(
         claude=request.claude or next((each.claude for each in told if each.claude), ""),
         mistakes=tuple(dict.fromkeys(found)),
     )
-    return replace(plan, free_bytes=_REHEARSED_BYTES) if request.rehearsed else plan
 
 
 def agents_work(graph: Graph) -> list[Node]:
@@ -126,14 +125,34 @@ def _folders(graph: Graph, request: Request) -> Iterator[Finding]:
             yield Finding(error.problem, error.where or where, error.fix)
 
 
+def _uncounted(graph: Graph, request: Request, told: Sequence[Assignment]) -> Iterator[Finding]:
+    """Yield what a budget in money does not see."""
+    whole = (request.budget_usd, request.budget_usd_per_hour, request.node_budget_usd)
+    everywhere = any(each is not None for each in whole)
+    for each in told:
+        node = graph.nodes[NodeId(each.node_id)]
+        if each.agent in PRICELESS and (everywhere or node.attrs.get("budget_usd", "").strip()):
+            problem = f"{each.agent} names no cost: a budget in USD does not count what it uses"
+            fix = "give a budget in tokens, too"
+            yield Finding(problem, graph.source.where(node.offset), fix, fatal=False)
+
+
 def unknown_agents(graph: Graph, known: Config, agents: Collection[str]) -> Iterator[Finding]:
     """Yield judges and reviewers that no agent has the name of: a slip costs a whole review."""
-    named: dict[str, str] = {}
+    yield from unknown_names(work_settings(graph, known), agents)
+
+
+def work_settings(graph: Graph, known: Config) -> Iterator[Settings]:
+    """Yield the settings of each node that an agent carries out."""
     for node in agents_work(graph):
-        try:
-            settings = config.resolve(node.attrs, graph.attrs, known)
-        except InputError:
-            continue  # said where assignments are made
+        with contextlib.suppress(InputError):  # said where assignments are made
+            yield config.resolve(node.attrs, graph.attrs, known)
+
+
+def unknown_names(every: Iterable[Settings], agents: Collection[str]) -> Iterator[Finding]:
+    """Yield the judges and reviewers in these settings that no agent has the name of."""
+    named: dict[str, str] = {}
+    for settings in every:
         names = {settings.word("judge_agent"): "judge_agent"}
         names |= dict.fromkeys(reviewers(settings.word("review")), "review")
         named = {**names, **named}

@@ -67,7 +67,7 @@ class StoryEvent(StrEnum):
     RUN_ENDED = "RunEnded"  # {result, exit, reason, head}
     NOTED = "Noted"  # {what, node}
     GRAPH_CHANGED = "GraphChanged"  # {why, node, change, acceptance, round}
-    PAUSED = "Paused"  # {until, why}
+    PAUSED = "Paused"  # {until, why, room}
 
 
 @final
@@ -97,10 +97,16 @@ class Story:
     ended: dict[str, Any] | None = None
     began_at: str = ""
     ended_at: str = ""
+    told_at: str = field(default="", compare=False)
+    """When the last entry was written."""
     resumed: int = 0
     notes: list[tuple[str, str]] = field(default_factory=list)
+    noted_of: dict[str, str] = field(default_factory=dict)
+    """The node, or the kind of task, that a note is about."""
     overhead: dict[str, float] = field(default_factory=dict)
     """What was used for no node: the rubric."""
+    unmerged: dict[tuple[str, int], str] = field(default_factory=dict)
+    """What an attempt of a node has handed in last, where no merge of it is known."""
     open_attempts: dict[str, int] = field(default_factory=dict)
     """Nodes with an attempt that is not closed."""
     changes: list[dict[str, Any]] = field(default_factory=list)
@@ -108,6 +114,8 @@ class Story:
     looks_back: list[dict[str, Any]] = field(default_factory=list)
     """Each {round, outcome, nodes, why, at} of a retrospective."""
     pauses: list[Pause] = field(default_factory=list)
+    rests_for_room: int = 0
+    """How often it has rested for want of room on the disk, since there was some."""
     spent: dict[str, list[float]] = field(default_factory=dict)
     """Tokens and dollars by the minute in which they were told."""
     spent_tokens: float = 0.0
@@ -145,7 +153,7 @@ class Story:
         """Take in the next entry."""
         self.core.apply(entry)
         data = entry.data
-        when = at or str(getattr(entry, "at", ""))
+        self.told_at = when = at or str(getattr(entry, "at", ""))
         if isinstance(signal_id := data.get("signal_id"), str):
             self.core.applied.add(signal_id)
         begun = entry.event == StoryEvent.TASK_BEGUN
@@ -208,7 +216,7 @@ class Story:
             node = self.node(name)
             attempt = node.attempt.number if node.attempt else 0
             node.reviews.append({**review, "attempt": attempt, "at": when})
-            node.no_verdicts = 0
+            node.said()
 
     def attempt(self, node_id: str, number: object) -> Attempt | None:
         """Return one attempt of a node."""
@@ -230,6 +238,9 @@ class Story:
         self.stopping = self.ended = None
         self.ended_at = ""
         self.tasks.clear()
+        # What is tried for the run is tried from the beginning.
+        self.whole = NodeStory()
+        self.rests_for_room = 0
 
     def _sealed(self, data: Mapping[str, Any], when: str) -> None:
         del when
@@ -246,14 +257,14 @@ class Story:
         attempt = node.attempt
         if attempt is None:
             return
-        _learn(node, attempt, data, when)
+        self._learn(name, attempt, data, when)
         if event == NodeEvent.REVIEW_REQUESTED.value:
             node.since, node.reviews_since = len(node.verdicts), len(node.reviews)
         elif event == NodeEvent.REJECTED.value:
             attempt.rejections += 1
             attempt.returned.append((when, str(data.get("reason", ""))))
         elif event in _ENDS:
-            self._over(node, attempt, data, when)
+            self._over(name, attempt, data, when)
         if data.get("closed") is True:
             self._close(name, attempt)
 
@@ -262,15 +273,25 @@ class Story:
         base, feedback = str(data.get("base", "")), str(data.get("feedback", ""))
         reserved = int(data.get("reserved") or 0)
         node.attempts.append(Attempt(number, when, base, feedback=feedback, reserved=reserved))
+        if reserved:
+            self.rests_for_room = 0
         node.since, node.reviews_since = len(node.verdicts), len(node.reviews)
-        node.no_verdicts, node.retry_at, node.reason = 0, 0.0, ""
+        node.said()
+        node.retry_at, node.reason = 0.0, ""
         self.open_attempts[name] = number
 
-    def _over(self, node: NodeStory, attempt: Attempt, data: Mapping[str, Any], when: str) -> None:
+    def _learn(self, name: str, attempt: Attempt, data: Mapping[str, Any], when: str) -> None:
+        _learn(self.node(name), attempt, data, when)
+        if data.get("commit"):
+            self.unmerged[name, attempt.number] = attempt.commit
+
+    def _over(self, name: str, attempt: Attempt, data: Mapping[str, Any], when: str) -> None:
+        node = self.node(name)
         attempt.ended, attempt.how = when, _told(data)
         attempt.free = data.get("free") is True
         if merged := data.get("merged"):
             node.merged = self.head = str(merged)
+            self.unmerged.pop((name, attempt.number), None)
         failed = data.get("event") == NodeEvent.FAILED.value
         node.reason = str(data.get("reason", "")) if failed else ""
 
@@ -279,7 +300,7 @@ class Story:
         node.last, node.last_at = f"given up: {data.get('reason', '')}", when
 
     def _close(self, name: str, attempt: Attempt) -> None:
-        attempt.closed = True
+        attempt.closed, attempt.stopped = True, self.stopping is not None
         self.open_attempts.pop(name, None)
         self.orders = [each for each in self.orders if each.node != name]
 
@@ -289,7 +310,7 @@ class Story:
             return
         node = self.node(name)
         attempt = self.attempt(name, data.get("attempt"))
-        node.last, node.last_at = str(data.get("type", "")), when
+        _last_heard(node, attempt, str(data.get("type", "")), when)
         if attempt is None:
             return
         match data.get("type"):
@@ -323,23 +344,27 @@ class Story:
         node, reserved = str(data.get("node", "")), int(data.get("reserved") or 0)
         self.tasks[name] = Task(name, data["kind"], node, attempt, about, when, reserved)
         self.tasks_begun += 1
+        if reserved:
+            self.rests_for_room = 0
 
     def _task_ended(self, data: Mapping[str, Any], when: str) -> None:
         name = str(data.get("node") or "")
         node = self.of(name)
         if not name:
-            self._note(str(data.get("what", "")), when)
+            kind = str(data.get("task", "")).rpartition("-")[0]
+            self._note(str(data.get("what", "")), when, kind)
         node.retry_at, node.retry_from = float(data.get("retry_at") or 0.0), when
-        if data.get("no_verdict") is True:
-            node.no_verdicts += 1
+        node.retry_why = str(data.get("what") or "")
+        node.no_verdicts += data.get("no_verdict") is True
+        node.free_tries += data.get("free") is True
         for what in data.get("noted", ()):
-            self._note(str(what), when)
+            self._note(str(what), when, name)
         if isinstance(remembered := data.get("remembered"), int):
             node.remembered = remembered
         if isinstance(looked := data.get("looked_back"), Mapping):
             self._looked_back(looked, when)
         if node.attempt is not None:
-            _learn(node, node.attempt, data, when)
+            self._learn(name, node.attempt, data, when)
 
     def _looked_back(self, said: Mapping[str, Any], when: str) -> None:
         self.looks_back.append({"nodes": [], "why": "", **said, "at": when})
@@ -353,7 +378,8 @@ class Story:
             self.rubric = {**self.rubric, "acceptance": {**self.rubric["acceptance"], **new}}
         name = str(data["node"])
         node = self.node(name)
-        node.no_verdicts, node.retry_at = 0, 0.0
+        node.said()
+        node.retry_at = 0.0
         if data["why"] == REPLAN:
             node.replanned += 1
             node.forgiven = len(node.attempts)
@@ -363,6 +389,7 @@ class Story:
             self._looked_back({"round": data["round"], "outcome": "added", "nodes": names}, when)
 
     def _paused(self, data: Mapping[str, Any], when: str) -> None:
+        self.rests_for_room += data.get("room") is True
         self.pauses.append(Pause(when, str(data["until"]), str(data.get("why", ""))))
 
     def _asked(self, data: Mapping[str, Any], when: str) -> None:
@@ -394,12 +421,13 @@ class Story:
         self.ended, self.ended_at = dict(data), when
 
     def _noted(self, data: Mapping[str, Any], when: str) -> None:
-        self._note(str(data.get("what", "")), when)
+        self._note(str(data.get("what", "")), when, str(data.get("node") or ""))
 
-    def _note(self, what: str, when: str) -> None:
+    def _note(self, what: str, when: str, about: str = "") -> None:
         """Note what is said of the run as a whole; what is told again and again, once."""
         if what and all(what != known for _, known in self.notes):
             self.notes.append((when, what))
+            self.noted_of[what] = about
 
 
 # Each event, and the method that takes it in.
@@ -439,11 +467,17 @@ def _learn(node: NodeStory, attempt: Attempt, data: Mapping[str, Any], when: str
     _note_written(attempt, data)
     if isinstance(verdict := data.get("verdict"), Mapping):
         node.verdicts.append({**verdict, "attempt": attempt.number, "at": when})
-        node.no_verdicts = 0
+        node.said()
     if isinstance(output := data.get("output"), str):
         node.output = output
     if isinstance(feedback := data.get("feedback"), str) and not _begins(data):
         node.feedback = feedback
+
+
+def _last_heard(node: NodeStory, attempt: Attempt | None, what: str, when: str) -> None:
+    """Keep it for screens; what a Runner says when its attempt is over does not matter there."""
+    if attempt is None or not attempt.ended:
+        node.last, node.last_at = what, when
 
 
 def _note_written(attempt: Attempt, data: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Collection
 from typing import Final, NamedTuple, Self, final
 
 from attractor.run.journal import Entry
@@ -90,11 +91,20 @@ def length(path: str) -> int:
 
 def ended_with(path: str) -> str:
     """Return the result of this journal's run; empty if it has not ended, or was resumed since."""
+    return _result(path, (StoryEvent.RUN_ENDED,))
+
+
+def ending_with(path: str) -> str:
+    """Return the same, also of a run that is being ended."""
+    return _result(path, (StoryEvent.RUN_ENDED, StoryEvent.STOPPING))
+
+
+def _result(path: str, said_by: Collection[str]) -> str:
     result = ""
     with Tail(path) as tail:
         for entry in tail.new().entries:
-            if entry.event == StoryEvent.RUN_ENDED:
-                result = str(entry.data.get("result") or StoryEvent.RUN_ENDED.value)
+            if entry.event in said_by:
+                result = str(entry.data.get("result") or entry.event)
             elif entry.event == StoryEvent.RUN_RESUMED:
                 result = ""
     return result

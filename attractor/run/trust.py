@@ -64,11 +64,9 @@ def accept(project: str, environ: Mapping[str, str]) -> bool:
     """Have Claude Code trust the project; false if it did already."""
     path = state_file(environ)
     before = _bytes(path)
-    text = _text(before, path)
-    if is_trusted(project, json.loads(text)):
+    after = _wanted(project, before, path)
+    if after is None:
         return False
-    key = unicodedata.normalize("NFC", main_checkout(project))
-    after = _accepted(text, key, path).encode()
 
     def unchanged() -> None:
         if _bytes(path) != before:
@@ -78,6 +76,27 @@ def accept(project: str, environ: Mapping[str, str]) -> bool:
     sweep_drafts(os.path.realpath(path))
     replace(path, after, check=unchanged)
     return True
+
+
+def check(project: str, environ: Mapping[str, str]) -> None:
+    """Raise the error with which `accept` would end now; nothing is written."""
+    path = state_file(environ)
+    _wanted(project, _bytes(path), path)
+
+
+def ways(path: str, command: str) -> str:
+    """Return how a person has Claude Code trust a project; this command needs a configuration."""
+    by_hand = "run `claude` here once and accept"
+    return f"{command}; or {by_hand}" if os.path.lexists(path) else by_hand
+
+
+def _wanted(project: str, before: bytes, path: str) -> bytes | None:
+    """Return the configuration in which the project is trusted; None where it is already."""
+    text = _text(before, path)
+    if is_trusted(project, json.loads(text)):
+        return None
+    key = unicodedata.normalize("NFC", main_checkout(project))
+    return _accepted(text, key, path).encode()
 
 
 def _bytes(path: str) -> bytes:

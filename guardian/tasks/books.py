@@ -2,8 +2,9 @@
 
 Whatever was told before, and wherever a task before this one was killed: afterwards both say what
 is wanted, and once they do nothing is written any more. What somebody else has decided stays: a
-bead that another closed, another's claim, a promise that is verified or cancelled. Of such, and of
-what there is not (`.beads`, a bead, a criterion), an answer's notes tell; a run never fails for it.
+bead that another closed, another's claim, a plan's own bead that was changed, a promise that is
+verified or cancelled. Of such, and of what there is not (`.beads`, a bead, a criterion), an
+answer's notes tell; a run never fails for it.
 `ok` is false where trying again may help: somebody holds a lock, or the disk refuses.
 """
 
@@ -11,15 +12,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from attractor.beads import edit, store
+from attractor.beads import edit, graph, store
 from attractor.beads.edit import Act
 from attractor.beads.issue import CLAIMED_BY_SESSION, GONE
 from attractor.beads.lines import Lines
 from attractor.errors import AttractorError, BusyError, StorageError
 from attractor.pipeline import load
+from attractor.plan.model import REF
 from attractor.promise import audit, evidence, gates, model, session
 from attractor.promise.files import read_json, to_bytes
 from attractor.promise.model import Evidence, Promise, Step
@@ -32,6 +34,7 @@ from signals.clock import Clock
 
 _ACTOR: Final = "attractor"
 _HASH_SECONDS: Final = 60.0
+_MOST_NAMED: Final = 5
 
 
 def run(spec: Mapping[str, Any], clock: Clock) -> dict[str, Any]:
@@ -39,16 +42,16 @@ def run(spec: Mapping[str, Any], clock: Clock) -> dict[str, Any]:
     request = spec["request"]
     project, run_id = str(request["project"]), str(request["run_id"])
     said = spec if "graph" not in spec else _wanted(spec)
-    beads, promise = said.get("beads") or {}, said.get("promise") or {}
+    beads, epic, promise = (said.get(each) or {} for each in ("beads", "epic", "promise"))
     act = Act(_ACTOR, clock.wall_ns(), books.owner(run_id))
     notes: list[str] = []
     done = [
-        _tried(lambda: _tell_beads(project, beads, run_id, act, clock, notes), notes),
+        _tried(lambda: _tell_beads(project, beads, epic, run_id, act, clock, notes), notes),
         _tried(lambda: _tell_promise(project, promise, run_id, clock, notes), notes),
     ]
     ok = all(done)
     if ok:
-        told = {"beads": dict(beads), "promise": dict(promise)}
+        told = {"beads": dict(beads), "epic": dict(epic), "promise": dict(promise)}
         path = RunLayout(str(request["run_root"])).books
         atomic.sweep_drafts(path)
         atomic.replace(path, json.dumps(told, indent=2, ensure_ascii=True).encode() + b"\n")
@@ -56,9 +59,9 @@ def run(spec: Mapping[str, Any], clock: Clock) -> dict[str, Any]:
 
 
 def _wanted(spec: Mapping[str, Any]) -> dict[str, Any]:
-    _, graph = load.load(str(spec["graph"]))
+    _, pipeline = load.load(str(spec["graph"]))
     found = journal.read(RunLayout(str(spec["request"]["run_root"])).journal)
-    return books.wanted(story.read(found.entries), graph, str(spec.get("result") or ""))
+    return books.wanted(story.read(found.entries), pipeline, str(spec.get("result") or ""))
 
 
 def _tried(tell: Callable[[], None], notes: list[str]) -> bool:
@@ -77,6 +80,7 @@ def _tried(tell: Callable[[], None], notes: list[str]) -> bool:
 def _tell_beads(
     project: str,
     wanted: Mapping[str, Mapping[str, str]],
+    epic: Mapping[str, str],
     run_id: str,
     act: Act,
     clock: Clock,
@@ -92,6 +96,29 @@ def _tell_beads(
                 notes.append(f"there is no bead {name}")
                 continue
             _BEADS[said["status"]](lines, name, _said(said["reason"], run_id), act, notes)
+        if epic:
+            _close_epics(lines, wanted, _said(epic["reason"], run_id), act, notes)
+
+
+def _close_epics(
+    lines: Lines, told: Iterable[str], reason: str, act: Act, notes: list[str]
+) -> None:
+    """Close the bead that a plan has put above these, unless somebody has taken it up."""
+    for name in dict.fromkeys(graph.parent_of(lines.issues[e]) for e in told if e in lines.issues):
+        epic = lines.issues.get(name, {})
+        if not _is_of_plan(epic) or epic.get("status") in GONE:
+            continue
+        below = graph.descendants(lines.issues, name)
+        if left := sorted(each for each in below if lines.issues[each].get("status") not in GONE):
+            notes.append(f"the bead {name} stays open, as {', '.join(left[:_MOST_NAMED])} are")
+        elif epic.get("status") != books.OPEN or epic["updated_at"] != epic["created_at"]:
+            notes.append(f"the bead {name} was changed by somebody, and stays as it is")
+        else:
+            edit.close(lines, name, reason, act)
+
+
+def _is_of_plan(issue: Mapping[str, Any]) -> bool:
+    return issue.get("issue_type") == "epic" and str(issue.get("external_ref")).startswith(REF)
 
 
 def _said(reason: str, run_id: str) -> str:

@@ -15,14 +15,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, final
 
-from attractor.agents.answer import Answer, ErrorClass
+from attractor.agents.answer import Answer
 from attractor.pipeline.load import load
 from attractor.run import journal, story
 from attractor.run.layout import RunLayout
 from guardian import asking, before, checking, look_back, trees
+from guardian.asked_twice import Asked
 from guardian.feedback import Guard
 from guardian.kept_back import guard_of, tellable
 from guardian.look_back import Said, Suite, Whole
@@ -32,14 +33,12 @@ from signals.clock import Clock
 SILENT: Final = "silent"
 ADDED: Final = "added"
 _NONE: Final = "none"
-_TRIES: Final = 2
 _TURNS: Final = 60
 _SECONDS: Final = 1_800.0
 _CHECK_SECONDS: Final = 1_800.0
 _MOST_TAIL: Final = 4_000
 _MOST_DOCUMENT: Final = 200_000
 _MOST_WHY: Final = 1_000
-_ASKED_TWICE: Final = frozenset({ErrorClass.TIMEOUT, ErrorClass.SCHEMA, ErrorClass.CRASHED})
 
 Ask = Callable[..., Answer]
 
@@ -52,14 +51,6 @@ class Parts:
     ask: Ask = asking.ask
     checks: Callable[..., Mapping[str, Any]] = checking.run_checks
     clean: Callable[..., AbstractContextManager[str]] = trees.clean
-
-
-@final
-@dataclass(slots=True)
-class _Asked:
-    answers: list[Answer] = field(default_factory=list)
-    said: Said | None = None
-    why: str = ""
 
 
 def run(spec: Mapping[str, Any], clock: Clock, parts: Parts = Parts()) -> dict[str, Any]:
@@ -124,14 +115,12 @@ def _text(path: str) -> str:
 
 def _asked(
     spec: Mapping[str, Any], tree: str, whole: Whole, labels: Sequence[str], ask: Ask
-) -> _Asked:
-    """Ask, and once more where that may help."""
-    asked = _Asked()
-    for _ in range(_TRIES):
-        answer = ask(
+) -> Asked[Said]:
+    def once(why: str) -> Answer:
+        return ask(
             spec,
             role=look_back.ROLE,
-            prompt=look_back.question(whole, asked.why),
+            prompt=look_back.question(whole, why),
             schema=look_back.SCHEMA,
             cwd=tree,
             system=look_back.SYSTEM,
@@ -140,23 +129,19 @@ def _asked(
             max_turns=_TURNS,
             settings=asking.out_of_reach(spec),
         )
-        asked.answers.append(answer)
-        if not answer.ok:
-            asked.why = answer.error or answer.error_class.value
-            if answer.error_class not in _ASKED_TWICE:
-                break
-            continue
-        said = look_back.reading(answer.structured, labels, whole.suite)
-        asked.why = said.void
-        if not said.void:
-            asked.said = said
-            break
+
+    def read(answer: object) -> tuple[Said, str]:
+        said = look_back.reading(answer, labels, whole.suite)
+        return said, said.void
+
+    asked = Asked[Said]()
+    asked.ask(once, read)
     return asked
 
 
-def _answer(asked: _Asked, suite: Suite, guard: Guard) -> dict[str, Any]:
+def _answer(asked: Asked[Said], suite: Suite, guard: Guard) -> dict[str, Any]:
     about = {"suite": _said_of(suite), "usage": asking.usage_of(asked.answers)}
-    if asked.said is None:
+    if asked.said is None or asked.why:
         error = f"nobody has looked back: {asked.why[:_MOST_WHY]}"
         last = asked.answers[-1]
         return {**({} if last.ok else asking.failure(last)), **about, "error": error}

@@ -15,29 +15,27 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, final
 
-from attractor.agents.answer import Answer, ErrorClass
+from attractor.agents.answer import Answer
 from attractor.errors import AttractorError
 from attractor.git import Git, repository
 from attractor.run import request as requests
 from attractor.run.layout import RunLayout, escape
-from attractor.run.reviews import FINDINGS, PASSED, SCAN, SELF, UNAVAILABLE
+from attractor.run.reviews import FINDINGS, PASSED, SCAN, SELF, STANDS_IN, UNAVAILABLE
 from guardian import additions, asking, before, reviewer, scanning, trees
+from guardian.asked_twice import Asked
 from guardian.feedback import Guard
 from guardian.kept_back import guard_of, tellable
 from guardian.reminding import remembered
 from guardian.reviewer import Change, Finding, Said
 from signals.clock import Clock
 
-_TRIES: Final = 2
 _TURNS: Final = 40
 _SECONDS: Final = 900.0
 _MOST_WHY: Final = 1_000
 _KEPT_BACK: Final = "What is wrong here was said in words that cannot be told; look at it again."
-_ASKED_TWICE: Final = frozenset({ErrorClass.TIMEOUT, ErrorClass.SCHEMA, ErrorClass.CRASHED})
-"""Asking again at once may help; after any other failure it is the Guardian's to say when."""
 _DIFF: Final = ("diff-tree", "-r", "-p", "--find-renames", "--no-ext-diff", "--no-textconv")
 
 Ask = Callable[..., Answer]
@@ -53,13 +51,8 @@ class Parts:
 
 
 @final
-@dataclass(slots=True)
-class _Asked:
-    """What came of asking."""
-
-    answers: list[Answer] = field(default_factory=list)
-    said: Said | None = None
-    why: str = "it was not asked"
+class _NotAskedError(Exception):
+    """Another agent cannot be asked at all."""
 
 
 def run(spec: Mapping[str, Any], clock: Clock, parts: Parts = Parts()) -> dict[str, Any]:
@@ -88,13 +81,14 @@ def _reviewed(spec: Mapping[str, Any], git: Git, clock: Clock, parts: Parts) -> 
         asked = _asked(spec, git, tree, change, parts.ask)
     who = str(spec["reviewer"])
     stood_in = _stood_in(spec)
-    if asked.said is None:
+    if asked.said is None or asked.why:
         return _silent(who, asked, stood_in)
     findings = [_kept(each, guard).as_json() for each in asked.said.findings]
     why = "; ".join(filter(None, (stood_in, *asked.said.notes)))
     outcome = FINDINGS if findings else PASSED
     answer = _answer(who, outcome, findings, why, asked.answers)
-    return {**answer, "notes": list(asked.said.notes)}
+    more = {"stood_in": STANDS_IN} if stood_in else {}
+    return {**answer, **more, "notes": list(asked.said.notes)}
 
 
 def _answer(
@@ -113,7 +107,7 @@ def _answer(
     }
 
 
-def _silent(who: str, asked: _Asked, stood_in: str) -> dict[str, Any]:
+def _silent(who: str, asked: Asked[Said], stood_in: str) -> dict[str, Any]:
     """Return what is said where nobody gave an answer that counts."""
     if who != SELF:
         why = "; ".join(filter(None, (f"{who}: {asked.why}", stood_in)))
@@ -129,7 +123,7 @@ def _stood_in(spec: Mapping[str, Any]) -> str:
     request = requests.from_json(spec["request"], "the task's request")
     if not asking.stands_in(request, _agent(spec)):
         return ""
-    return f"in this rehearsal Claude Code stood in for {_agent(spec)}, which is not installed"
+    return f"in this rehearsal {STANDS_IN} stood in for {_agent(spec)}, which is not installed"
 
 
 def _agent(spec: Mapping[str, Any]) -> str:
@@ -160,33 +154,27 @@ def _change(spec: Mapping[str, Any], git: Git, clock: Clock) -> Change:
     )
 
 
-def _asked(spec: Mapping[str, Any], git: Git, tree: str, change: Change, ask: Ask) -> _Asked:
-    """Ask, and once more where that may help."""
-    asked = _Asked()
-    for _ in range(_TRIES):
+def _asked(spec: Mapping[str, Any], git: Git, tree: str, change: Change, ask: Ask) -> Asked[Said]:
+    """Ask; an agent that cannot be asked gives no answer that counts."""
+
+    def read(answer: object) -> tuple[Said, str]:
+        said = _read(spec, git, tree, answer)
+        return said, said.void
+
+    def once(why: str) -> Answer:
         try:
-            answer = _once(spec, tree, reviewer.question(change, _refusal(asked)), ask)
+            return _once(spec, tree, reviewer.question(change, why), ask)
         except AttractorError as error:
             if spec["reviewer"] == SELF:
                 raise
-            asked.why = str(error)
-            return asked
-        asked.answers.append(answer)
-        if not answer.ok:
-            asked.why = answer.error or answer.error_class.value
-            if answer.error_class not in _ASKED_TWICE:
-                return asked
-            continue
-        said = _read(spec, git, tree, answer.structured)
-        if not said.void:
-            asked.said = said
-            return asked
-        asked.why = said.void
+            raise _NotAskedError(str(error)) from error
+
+    asked = Asked[Said]()
+    try:
+        asked.ask(once, read)
+    except _NotAskedError as error:
+        asked.why = str(error)
     return asked
-
-
-def _refusal(asked: _Asked) -> str:
-    return asked.why if asked.answers else ""
 
 
 def _once(spec: Mapping[str, Any], tree: str, prompt: str, ask: Ask) -> Answer:

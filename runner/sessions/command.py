@@ -14,7 +14,6 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final, final
 
-from attractor.errors import ToolError
 from runner.session import Launch, Look
 from runner.sessions.announce import announce
 from runner.sessions.stage import Stage
@@ -29,16 +28,15 @@ _SHOWN: Final = 20_000
 
 
 @final
-class CommandSession:
+class Command:
     """One node's."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self._turns = Turns(stage, KIND)
+        self.turns = Turns(stage, KIND)
 
     def start(self, launch: Launch) -> None:
-        self.end()
-        self._turns.begin(launch.session_id, launch.number)
+        self.turns.begin(launch.session_id, launch.number)
         self._run(self._with_task(launch))
 
     def _with_task(self, launch: Launch) -> str:
@@ -54,67 +52,41 @@ class CommandSession:
     def _run(self, text: str) -> None:
         env = self._stage.prepare()
         argv = ["/bin/sh", "-c", self._stage.assignment.command]
-        self._turns.run(argv, env, text.encode("utf-8", "replace"))
+        self.turns.run(argv, env, text.encode("utf-8", "replace"))
         self._publish("UserPromptSubmit", {"prompt": text[:_MOST_PROMPT]})
-        call = {"tool_name": KIND, "tool_use_id": f"turn-{self._turns.number}"}
+        call = {"tool_name": KIND, "tool_use_id": f"turn-{self.turns.number}"}
         self._publish("PreToolUse", {**call, "tool_input": {"command": argv[-1][:_MOST_MESSAGE]}})
 
     def look(self) -> Look:
-        running = self._turns.running
+        running = self.turns.running
         if running is not False:
             return Look(alive=running, last_lines=self._said(_LAST))
-        status = self._turns.status()
+        status = self.turns.status()
         code = status.get("exit") if status else None
         if code == 0:
             self._ended()
-        if code == 0 or self._turns.record.interrupted:
+        if code == 0 or self.turns.record.interrupted:
             return Look(alive=True, last_lines=self._said(_LAST))
-        known = code if isinstance(code, int) else None
-        last = self._said(_LAST)
-        return Look(alive=False, exit_status=known, last_lines=last, lost=status is None)
+        return self.turns.crash(self._said(_LAST))
 
     def _ended(self) -> None:
         """Say that the turn has ended, unless that was said before."""
-        mark = self._turns.path("stopped")
+        mark = self.turns.path("stopped")
         if os.path.lexists(mark):
             return
-        message = self._turns.tail("out", _MOST_MESSAGE).strip()
+        message = self.turns.tail("out", _MOST_MESSAGE).strip()
         self._publish("Stop", {"last_assistant_message": message, "background_tasks": []})
         with contextlib.suppress(FileExistsError):
             os.close(os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
     def _publish(self, kind: str, said: Mapping[str, Any]) -> None:
-        announce(self._stage, self._turns.record.session_id, kind, said)
+        announce(self._stage, self.turns.record.session_id, kind, said)
 
     def screen(self) -> str:
         return self._said(_SHOWN)
 
     def _said(self, most: int) -> str:
-        return f"{self._turns.tail('out', most)}{self._turns.tail('err', most)}"[-most:]
+        return f"{self.turns.tail('out', most)}{self.turns.tail('err', most)}"[-most:]
 
-    def deliver(self, text: str) -> None:
-        if not self._turns.over(text):
-            raise ToolError("the program is still at work, so nothing can be said to it")
-        self._say(text)
-
-    def submit(self) -> None:
-        if text := self._turns.waiting():
-            self._say(text)
-
-    def _say(self, text: str) -> None:
-        self._stage.sweep()
+    def say(self, text: str) -> None:
         self._run(text)
-        self._turns.said()
-
-    def interrupt(self) -> None:
-        self._turns.interrupt()
-
-    def end(self) -> None:
-        self._turns.end()
-
-    def attach(self, *, write: bool) -> list[str]:
-        del write
-        return []
-
-    def fds(self) -> tuple[int, ...]:
-        return self._turns.fds()

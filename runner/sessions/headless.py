@@ -14,88 +14,51 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, final
 
-from attractor.errors import ToolError
-from runner.session import Launch, Look
+from runner.session import Launch, Look, last_lines
 from runner.sessions import claude
 from runner.sessions.stage import Stage
 from runner.sessions.turns import Turns
 
 KIND: Final = "claude-headless"
 _WORDS: Final = ("-p", "--output-format", "stream-json", "--verbose")
-_LAST_LINES: Final = 40
-_SHOWN_LINES: Final = 200
 _MOST_LINE: Final = 300
-_MOST_CHARACTERS: Final = 20_000
 
 
 @final
-class HeadlessSession:
+class Headless:
     """One node's."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self._turns = Turns(stage, KIND)
+        self.turns = Turns(stage, KIND)
 
     def start(self, launch: Launch) -> None:
-        self.end()
-        self._turns.begin(launch.session_id, launch.number)
+        self.turns.begin(launch.session_id, launch.number)
         self._run(launch)
 
     def _run(self, launch: Launch) -> None:
         env = self._stage.prepare()
-        self._turns.run(claude.command_line(self._stage, launch, env, first=_WORDS), env)
+        self.turns.run(claude.command_line(self._stage, launch, env, first=_WORDS), env)
 
     def look(self) -> Look:
-        running = self._turns.running
+        running = self.turns.running
         if running is not False:
             return Look(alive=running, last_lines=self._last())
-        status = self._turns.status()
-        if self._turns.record.interrupted or _has_result(self._turns.tail("out"), status):
+        said, status = self.turns.tail("out"), self.turns.status()
+        if self.turns.record.interrupted or _has_result(said, status):
             return Look(alive=True, last_lines=self._last())
-        known = status.get("exit") if status else None
-        return Look(
-            alive=False,
-            exit_status=known if isinstance(known, int) else None,
-            last_lines=self._last(),
-            lost=status is None,
-        )
+        return self.turns.crash(self._last())
 
     def screen(self) -> str:
-        lines = [*shown(self._turns.tail("out")), *self._turns.tail("err").splitlines()]
-        return "\n".join(lines[-_SHOWN_LINES:])[-_MOST_CHARACTERS:]
+        return self.turns.shown(shown(self.turns.tail("out")))
 
     def _last(self) -> str:
-        return "\n".join(self.screen().splitlines()[-_LAST_LINES:])
+        return last_lines(self.screen())
 
-    def deliver(self, text: str) -> None:
-        if not self._turns.over(text):
-            raise ToolError("the turn before has not ended yet, so nothing can be said")
-        self._say(text)
-
-    def submit(self) -> None:
-        if text := self._turns.waiting():
-            self._say(text)
-
-    def _say(self, text: str) -> None:
-        known = self._turns.record
+    def say(self, text: str) -> None:
+        known = self.turns.record
         launch = Launch(number=known.launch, session_id=known.session_id, resume=True, prompt=text)
-        # What the turn before has left running is not the next one's.
-        self._stage.sweep()
         self._run(launch)
-        self._turns.said()
-
-    def interrupt(self) -> None:
-        self._turns.interrupt()
-
-    def end(self) -> None:
-        self._turns.end()
-
-    def attach(self, *, write: bool) -> list[str]:
-        del write
-        return []
-
-    def fds(self) -> tuple[int, ...]:
-        return self._turns.fds()
 
 
 def shown(out: str) -> list[str]:

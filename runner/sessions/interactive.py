@@ -17,7 +17,7 @@ from typing import Final, final
 
 from attractor.errors import ToolError
 from attractor.process import Process, fenced_program
-from runner.session import Launch, Look
+from runner.session import Launch, Look, last_lines
 from runner.sessions import claude
 from runner.sessions.record import Record
 from runner.sessions.stage import Stage
@@ -26,7 +26,6 @@ from signals.owner import Owner, owner_of
 
 KIND: Final = "claude"
 _SCREEN_LINES: Final = 200
-_LAST_LINES: Final = 40
 _FOOT_LINES: Final = 3
 _BOX_LINES: Final = 15  # teammates are listed below the input box
 _DIALOG_LINES: Final = 20
@@ -90,7 +89,7 @@ class InteractiveSession:
             # A process without its terminal is about to be hung up on.
             alive = False if self._process.alive is False else None
             return Look(alive=alive, lost=alive is False)
-        last = "\n".join(screen.splitlines()[-_LAST_LINES:])
+        last = last_lines(screen)
         if pane.dead:
             return Look(alive=False, exit_status=_status(pane), last_lines=last)
         return Look(alive=True, last_lines=last, dialog=dialog(screen))

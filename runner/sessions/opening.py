@@ -10,6 +10,7 @@ from runner.git import Worktree
 from runner.sandbox import Level
 from runner.session import Session
 from runner.sessions.stage import Stage
+from runner.sessions.turn_session import TurnProgram, TurnSession
 from signals.clock import Clock
 
 
@@ -23,18 +24,25 @@ def open_session(
     """Return the node's session, running or not."""
     known = os.environ if environ is None else environ
     stage = Stage(assignment, worktree, level, clock, known)
-    if assignment.agent == "command":
-        from runner.sessions.command import CommandSession
-
-        return CommandSession(stage)
-    if assignment.agent == "claude-headless":
-        from runner.sessions.headless import HeadlessSession
-
-        return HeadlessSession(stage)
-    if assignment.alone:
-        from runner.sessions.streamed import StreamedSession
-
-        return StreamedSession(stage)
+    if (program := _turn_program(stage)) is not None:
+        return TurnSession(stage, program)
     from runner.sessions.interactive import InteractiveSession
 
     return InteractiveSession(stage)
+
+
+def _turn_program(stage: Stage) -> TurnProgram | None:
+    """Return the program that has one process for each turn, if it is of that kind."""
+    if stage.assignment.agent == "command":
+        from runner.sessions.command import Command
+
+        return Command(stage)
+    if stage.assignment.agent == "claude-headless":
+        from runner.sessions.headless import Headless
+
+        return Headless(stage)
+    if stage.assignment.alone:
+        from runner.sessions.streamed import Streamed
+
+        return Streamed(stage)
+    return None

@@ -19,7 +19,7 @@ import os
 from typing import Any, Final, final
 
 from attractor.errors import ToolError
-from runner.session import Launch, Look
+from runner.session import Launch, Look, last_lines
 from runner.sessions import dialects, free_model
 from runner.sessions.announce import announce
 from runner.sessions.dialects import Reading
@@ -32,9 +32,6 @@ _MOST_LINE: Final = 1024 * 1024
 _MOST_PROMPT: Final = 100_000
 _MOST_ABOUT: Final = 2_000
 _MOST_MESSAGE: Final = 20_000
-_SHOWN_LINES: Final = 200
-_LAST_LINES: Final = 40
-_MOST_CHARACTERS: Final = 20_000
 _MOST_ERROR: Final = 2_000
 _TOLD: Final = "told"  # how many tool calls of a turn were told of
 _MODEL: Final = "model"  # which of the free ones it has
@@ -42,20 +39,19 @@ _STOPPED: Final = "stopped"  # that its end was told of
 
 
 @final
-class StreamedSession:
+class Streamed:
     """One node's."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._agent = stage.assignment.agent
-        self._turns = Turns(stage, self._agent)
-        self._stream = _Stream(self._turns, self._agent)
+        self.turns = Turns(stage, self._agent)
+        self._stream = _Stream(self.turns, self._agent)
 
     def start(self, launch: Launch) -> None:
-        self.end()
         if launch.resume:
             self._learn()
-        self._turns.begin(launch.session_id, launch.number)
+        self.turns.begin(launch.session_id, launch.number)
         path = os.path.join(self._stage.layout.brief(self._stage.node), "prompt.md")
         if not launch.resume:
             self._stage.prepare()
@@ -65,17 +61,17 @@ class StreamedSession:
     def _run(self, text: str) -> None:
         """Start a turn; of a conversation that nothing is known of, with its task."""
         env = self._stage.prepare()
-        thread = self._turns.record.thread
+        thread = self.turns.record.thread
         model, free = self._model()
         words = dialects.dialect(self._agent).words(model, thread)
         given = text if thread else self._with_task(text)
-        self._turns.run([program(self._stage), *words], env, given.encode("utf-8", "replace"))
+        self.turns.run([program(self._stage), *words], env, given.encode("utf-8", "replace"))
         if free:
-            atomic.replace(self._turns.path(_MODEL), model.encode())
-        self._stream = _Stream(self._turns, self._agent)
+            atomic.replace(self.turns.path(_MODEL), model.encode())
+        self._stream = _Stream(self.turns, self._agent)
         self._tell("UserPromptSubmit", prompt=text[-_MOST_PROMPT:])
         # A model that thinks prints nothing: the turn as a whole has the patience of a tool call.
-        call = {"tool_name": self._agent, "tool_use_id": f"turn-{self._turns.number}"}
+        call = {"tool_name": self._agent, "tool_use_id": f"turn-{self.turns.number}"}
         self._tell("PreToolUse", **call, tool_input={})
 
     def _model(self) -> tuple[str, bool]:
@@ -96,21 +92,14 @@ class StreamedSession:
         return text
 
     def look(self) -> Look:
-        running = self._turns.running
+        running = self.turns.running
         self._follow()
         if running is not False:
             self._end_refused()
             return Look(alive=running, last_lines=self._last())
-        if self._turns.record.interrupted or self._is_over():
+        if self.turns.record.interrupted or self._is_over():
             return Look(alive=True, last_lines=self._last())
-        status = self._turns.status()
-        code = status.get("exit") if status else None
-        return Look(
-            alive=False,
-            exit_status=code if isinstance(code, int) else None,
-            last_lines=self._last(),
-            lost=status is None,
-        )
+        return self.turns.crash(self._last())
 
     def _follow(self) -> None:
         """Tell of what the turn has printed since the last time."""
@@ -130,28 +119,28 @@ class StreamedSession:
         reading = self._stream.read()
         kept = reading.text or reading.calls or not dialects.dialect(self._agent).forgets
         if reading.thread and kept:
-            self._turns.learn(reading.thread)
+            self.turns.learn(reading.thread)
 
     def _end_refused(self) -> None:
-        if self._turns.running and (why := self._stream.refused()):
+        if self.turns.running and (why := self._stream.refused()):
             self._failed(why)
-            self._turns.interrupt()
+            self.turns.interrupt()
 
     def _is_over(self) -> bool:
         """Say whether the turn came to an end of its own; tell of that, unless it was told."""
-        if os.path.lexists(self._turns.path(_STOPPED)):
+        if os.path.lexists(self.turns.path(_STOPPED)):
             return True
-        reading, status = self._stream.read(), self._turns.status()
+        reading, status = self._stream.read(), self.turns.status()
         if reading.complete:
             self._once("Stop", last_assistant_message=reading.text[-_MOST_MESSAGE:])
             return True
         code = status.get("exit") if status else None
-        said = self._turns.tail("err").strip()[-_MOST_ERROR:] if _failed_by_itself(code) else ""
+        said = self.turns.tail("err").strip()[-_MOST_ERROR:] if _failed_by_itself(code) else ""
         why = reading.error
-        if said and not reading.thread and self._turns.record.thread:
+        if said and not reading.thread and self.turns.record.thread:
             # It was to go on with a conversation that is not there: the next turn begins another.
             self._failed(reading.error or said)
-            self._turns.learn("")
+            self.turns.learn("")
             return True
         if said and dialects.kind_of(said) != dialects.UNKNOWN:
             why = why or said
@@ -161,57 +150,31 @@ class StreamedSession:
 
     def _failed(self, why: str) -> None:
         kind = dialects.kind_of(why)
-        model = self._turns.tail(_MODEL)
+        model = self.turns.tail(_MODEL)
         if model and kind in (dialects.LIMIT, dialects.NO_MODEL):
             free_model.learn(self._stage, model, exists=kind == dialects.LIMIT)
             kind = dialects.LIMIT  # the next turn has another model
         self._once("StopFailure", error=kind, error_details=why)
 
     def _once(self, kind: str, **said: Any) -> None:
-        mark = self._turns.path(_STOPPED)
+        mark = self.turns.path(_STOPPED)
         if os.path.lexists(mark):
             return
         self._tell(kind, **said, background_tasks=[])
         atomic.replace(mark, b"")
 
     def _tell(self, kind: str, **said: Any) -> None:
-        announce(self._stage, self._turns.record.session_id, kind, said)
+        announce(self._stage, self.turns.record.session_id, kind, said)
 
     def screen(self) -> str:
-        lines = [*self._stream.read().lines(), *self._turns.tail("err").splitlines()]
-        return "\n".join(lines[-_SHOWN_LINES:])[-_MOST_CHARACTERS:]
+        return self.turns.shown(self._stream.read().lines())
 
     def _last(self) -> str:
-        return "\n".join(self.screen().splitlines()[-_LAST_LINES:])
+        return last_lines(self.screen())
 
-    def deliver(self, text: str) -> None:
-        if not self._turns.over(text):
-            raise ToolError("the turn before has not ended yet, so nothing can be said")
-        self._say(text)
-
-    def submit(self) -> None:
-        if text := self._turns.waiting():
-            self._say(text)
-
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
         self._learn()
-        # What the turn before has left running is not the next one's.
-        self._stage.sweep()
         self._run(text)
-        self._turns.said()
-
-    def interrupt(self) -> None:
-        self._turns.interrupt()
-
-    def end(self) -> None:
-        self._turns.end()
-
-    def attach(self, *, write: bool) -> list[str]:
-        del write
-        return []
-
-    def fds(self) -> tuple[int, ...]:
-        return self._turns.fds()
 
 
 @final

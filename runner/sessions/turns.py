@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any, Final, final
 
 from attractor.process import Process, fenced_program, first_child
+from runner.session import Look
 from runner.sessions.record import Record
 from runner.sessions.stage import Stage
 from signals import atomic
@@ -24,6 +25,8 @@ from signals.owner import owner_of
 _ENDING_SECONDS: Final = 2.0
 _MOST_OUTPUT: Final = 64 * 1024 * 1024
 _TAIL_BYTES: Final = 256 * 1024
+_SHOWN_LINES: Final = 200
+_SHOWN_CHARACTERS: Final = 20_000
 # What a turn has beside what it is given; another kind of session may have left a turn so called.
 _MADE: Final = ("out", "err", "report", "status", "model", "stopped", "told")
 
@@ -148,6 +151,22 @@ class Turns:
                 return file.read(most).decode("utf-8", "replace")
         except OSError:
             return ""
+
+    def shown(self, said: list[str]) -> str:
+        """Return what a person would see of the last turn, with the lines in which it is told."""
+        lines = [*said, *self.tail("err").splitlines()]
+        return "\n".join(lines[-_SHOWN_LINES:])[-_SHOWN_CHARACTERS:]
+
+    def crash(self, last_lines: str) -> Look:
+        """Return what is seen of a turn whose process has ended, and the turn itself has not."""
+        status = self.status()
+        known = status.get("exit") if status else None
+        return Look(
+            alive=False,
+            exit_status=known if isinstance(known, int) else None,
+            last_lines=last_lines,
+            lost=status is None,
+        )
 
     def interrupt(self) -> None:
         """End the turn that is under way."""

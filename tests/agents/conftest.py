@@ -8,7 +8,6 @@ import os
 import select
 import signal as posix_signals
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from attractor.agents.question import Question
 from attractor.rehearsal import environment, script
 from attractor.rehearsal.headers import Asker
 from attractor.rehearsal.server import ScriptedServer
+from attractor.spawn import own_command
 
 DEADLINE_SECONDS = 60
 ROLE = Asker("judge")
@@ -113,15 +113,28 @@ def asked(project: Path) -> Question:
 
 
 @pytest.fixture
-def asking(tmp_path: Path) -> Iterator[Callable[..., Asking]]:
-    """`asking(question, environ=...)`: the asking process, started. It is dead after the test."""
+def asking(tmp_path: Path, deadline: Any) -> Iterator[Callable[..., Asking]]:
+    """`asking(question, environ=...)`: the asking process, started. It is dead after the test.
+
+    With `until`, the question's time is up when the agent has said this word, or this file is
+    there: a real one needs seconds to begin, and many on a busy machine.
+    """
     with contextlib.ExitStack() as running:
 
-        def start(question: Question, environ: dict[str, str] | None = None) -> Asking:
+        def start(
+            question: Question,
+            environ: dict[str, str] | None = None,
+            *,
+            until: str | Path = "",
+        ) -> Asking:
             asked, answer = tmp_path / "question.json", tmp_path / "answer.json"
             asked.write_bytes(questions.dump(question))
+            argv = own_command("attractor.agents", str(asked), str(answer))
+            if until:
+                event = "path" if isinstance(until, Path) else "word"
+                argv = deadline.elsewhere(argv, **{event: until})
             process = subprocess.Popen(
-                [sys.executable, "-I", "-m", "attractor.agents", str(asked), str(answer)],
+                argv,
                 env=environ,
                 stdin=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,

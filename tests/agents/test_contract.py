@@ -120,7 +120,7 @@ def test_a_rate_limit_that_outlasts_the_deadline_is_one_and_no_timeout(
 ) -> None:
     server = scripted("- fail: {status: 429, retry_after: 60, times: 20}\n- say: never")
     question = replace(rehearsed(server.base_url, agent), timeout_seconds=5)
-    answer = asking(question).end()
+    answer = asking(question, until="api_retry").end()
     assert answer.error_class is ErrorClass.RATE_LIMIT
     assert time.time() + 30 < answer.retry_at < time.time() + 90
 
@@ -156,13 +156,15 @@ def test_a_refusal_of_the_api_is_told_from_the_others(
 @needs_proc
 @every_agent
 def test_silence_is_a_timeout_and_leaves_nothing_behind(
-    agent: str, scripted: Start, rehearsed: Make, asking: Run
+    agent: str, scripted: Start, rehearsed: Make, asking: Run, tmp_path: Path
 ) -> None:
     server = scripted("- wait: 600\n- say: never")
-    run = asking(replace(rehearsed(server.base_url, agent), timeout_seconds=4))
+    over = tmp_path / "over"
+    run = asking(replace(rehearsed(server.base_url, agent), timeout_seconds=4), until=over)
     assert server.await_request(lambda each: each.path.startswith("/v1/messages"), 60)
     there = run.agents()
     assert any("claude" in each for each in there.values())
+    over.touch()
     answer = run.end()
     assert (answer.error_class, answer.exit_code) == (ErrorClass.TIMEOUT, None)
     assert "4 seconds" in answer.error

@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 
 from attractor.agents import answer as answers
+from attractor.agents import asking as asker
 from attractor.agents.answer import ErrorClass
 from attractor.agents.question import Question
+from attractor.spawn import Ended
 
 DEADLINE_SECONDS = 60
 Run = Callable[..., Any]
@@ -100,7 +102,8 @@ def test_a_child_of_the_program_that_holds_its_output_does_not_hold_us(
     program = Path(question.program)
     script = program.read_text().replace("#!/bin/sh\n", "#!/bin/sh\ntail -f /dev/null &\n")
     program.write_text(script)
-    assert asking(question).end().structured == {"verdict": "pass"}
+    answer = asking(question, until=json.dumps(RESULT)).end()
+    assert answer.structured == {"verdict": "pass"}
 
 
 def test_an_agent_that_nobody_has_is_not_installed(asked: Question, asking: Run) -> None:
@@ -236,3 +239,12 @@ def test_a_bug_of_an_agent_is_a_crash_with_its_trace(
     assert answer.error_class is ErrorClass.CRASHED
     assert "ZeroDivisionError: its own fault" in answer.error
     assert "in ask" in answer.tail
+
+
+def test_an_asking_process_that_was_killed_says_by_which_signal(
+    asked: Question, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = Ended(-9, b"", "", overflowed=False)
+    monkeypatch.setattr(asker, "run_leashed", lambda *_, **__: killed)
+    answer = asker.ask(asked, str(tmp_path))
+    assert (answer.error_class, answer.exit_code) == (ErrorClass.CRASHED, -9)

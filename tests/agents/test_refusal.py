@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from attractor.agents.answer import ErrorClass
-from attractor.agents.refusal import class_of, refused, retry_at
+from attractor.agents.answer import Answer, ErrorClass
+from attractor.agents.refusal import class_of, refused, retry_at, unheard
 
 NOW = 1_000_000.0
 
@@ -67,3 +67,26 @@ def test_only_a_rate_limit_has_a_moment_and_only_a_login_has_that_fix() -> None:
 
 def test_the_providers_own_moment_comes_before_the_words() -> None:
     assert refused("429: retry in 20s", NOW, status=429, at=NOW + 99).retry_at == NOW + 99
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "exit_code", "expected"),
+    [
+        ("API", "API Error: Unable to connect to API (ECONNREFUSED)", 1, True),
+        ("API", "getaddrinfo EAI_AGAIN api.example.org", None, True),
+        ("API", "Connection error.", None, True),
+        ("TIMEOUT", "the model's API kept refusing until the deadline: None unknown", None, True),
+        ("TIMEOUT", "the model's API kept refusing until the deadline: 529 busy", None, False),
+        ("TIMEOUT", "no answer within 300 seconds", None, False),
+        ("API", "Internal Server Error", 1, False),
+        ("AUTH", "log in again; connection closed", 1, False),
+        ("CRASHED", "the asking process ended with status -9", -9, True),
+        ("CRASHED", "the asking process ended with status 1", 1, False),
+        ("CRASHED", "it cannot be started", None, False),
+    ],
+)
+def test_where_nobody_heard_the_question_nobody_has_failed(
+    kind: str, error: str, exit_code: int | None, expected: bool
+) -> None:
+    said = Answer(error_class=ErrorClass[kind], error=error, exit_code=exit_code)
+    assert unheard(said) is expected

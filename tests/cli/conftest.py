@@ -12,12 +12,19 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
-from attractor.run import ending, keeping
+from attractor.agents.answer import Answer, ErrorClass
+from attractor.plan import make
+from attractor.plan import planner as asking_of
+from attractor.plan.model import Project
+from attractor.rehearsal.made_plan import plan_for
+from attractor.run import ending, keeping, watched
 from attractor.run.journal import Journal
 from attractor.run.layout import RunLayout, current_run, run_layout
 from signals import sign
@@ -233,6 +240,13 @@ def night_run(
     return make
 
 
+@pytest.fixture
+def far_off() -> tuple[str, float]:
+    """A time that has not come, as records carry it and in seconds."""
+    text = "2999-01-01T00:00:00.000000Z"
+    return text, datetime.fromisoformat(text).timestamp()
+
+
 TOOLS = """digraph tools {{
     start [shape=Mdiamond];
     t [shape=parallelogram, command="{command}"{more}];
@@ -317,15 +331,64 @@ def ground(tmp_path: Path, attractor: Callable[..., Any]) -> Iterator[Ground]:
     yield made
     for layout in made.layouts():
         assert ending.kill(layout, SystemClock()) == []
-        assert _told_of(layout.root) == []
+        # What has no record, such as a leash or a git, dies of that a moment later.
+        left = _told_of(layout.root).items()
+        assert [words for owner, words in left if not _ends(owner)] == []
 
 
-def _told_of(root: str) -> list[str]:
-    """Return the command lines in which a run is named; its name may begin another run's."""
-    found = []
+def _told_of(root: str) -> dict[Owner, str]:
+    """Return who has a run on the command line, and that; its name may begin another run's."""
+    found = {}
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             words = path.read_bytes().decode(errors="replace")
-            if re.search(rf"{re.escape(root)}(?![\w-])", words):
-                found.append(words)
+            owner = owner_of(int(path.parent.name))
+            if owner and re.search(rf"{re.escape(root)}(?![\w-])", words):
+                found[owner] = words
     return found
+
+
+def _ends(owner: Owner) -> bool:
+    return watched.ended(owner, DEADLINE_SECONDS, SystemClock())
+
+
+_GREETS = "A command that greets people by name"
+
+
+@pytest.fixture
+def planner(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the planner is asked; it answers with a good plan of a command that greets."""
+    prompts: list[str] = []
+
+    def ask(question: Any, _: str) -> Answer:
+        prompts.append(question.prompt)
+        assert question.tools == ("Read", "Grep", "Glob")
+        return Answer(error_class=ErrorClass.NONE, structured=plan_for(_GREETS))
+
+    monkeypatch.setattr(asking_of.asking, "ask", ask)
+    monkeypatch.setattr(make, "detect", lambda folder, _: Project(folder))
+    return prompts
+
+
+@pytest.fixture
+def person(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """`person("y", ...)`: a terminal, and what a person types into it; returns the questions."""
+
+    def sits_there(*words: str) -> list[str]:
+        typed, questions = iter(words), list[str]()
+
+        def asked(question: str) -> str:
+            questions.append(question)
+            return next(typed)
+
+        monkeypatch.setattr(sys, "stdin", _Screen())
+        monkeypatch.setattr(click, "prompt", lambda text, **_: asked(text))
+        monkeypatch.setattr(click, "confirm", lambda text, **_: asked(text) == "y")
+        return questions
+
+    return sits_there
+
+
+class _Screen:
+    def isatty(self) -> bool:
+        return True

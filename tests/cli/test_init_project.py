@@ -170,6 +170,24 @@ def test_trust_is_given_on_request_only_and_to_the_main_checkout(
 def test_without_a_configuration_of_claude_code_there_is_none_to_trust_in(
     cli: Cli, folder: Path, tmp_path: Path
 ) -> None:
-    said = cli("init", folder, "--trust")
-    assert (said.status, "has never been started here" in said.err) == (1, True)
+    before = tree(folder)
+    said = cli("init", folder, "--trust", "--json")
+    assert (said.status, "has never been started here" in said.json()["message"]) == (1, True)
+    assert "nothing was set up" in said.json()["message"]
+    assert "--trust" in said.json()["fix"]
     assert not (tmp_path / "home").exists()
+    assert tree(folder) == before
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"projects": []}'])
+def test_where_trust_cannot_be_written_nothing_is_set_up(
+    cli: Cli, folder: Path, tmp_path: Path, text: str
+) -> None:
+    state = tmp_path / "home" / ".claude.json"
+    state.parent.mkdir()
+    state.write_text(text)
+    before = tree(folder)
+    said = cli("init", folder, "--trust", "--json")
+    assert (said.status, said.json()["where"]) == (1, str(state))
+    assert "nothing was set up" in said.json()["message"]
+    assert (state.read_text(), tree(folder)) == (text, before)

@@ -90,6 +90,28 @@ def test_a_journal_is_found_by_dot_file_run_folder_or_its_own_name(
         }
 
 
+@pytest.mark.parametrize("verb", ["verify", "show"])
+def test_without_a_file_the_current_run_is_meant(
+    cli: Cli, night_run: Callable[..., Any], verb: str
+) -> None:
+    run = night_run()
+    named = cli("journal", verb, run.layout.root, "--json")
+    said = cli("journal", verb, "--json")
+    assert (said.status, said.out) == (0, named.out)
+    os.chdir(run.layout.root)
+    assert cli("journal", verb, "--json").out == named.out
+
+
+@pytest.mark.parametrize("verb", ["verify", "show"])
+def test_without_a_file_and_a_run_it_says_what_to_name(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = cli("journal", verb, "--json")
+    assert (said.status, said.json()["code"]) == (1, "input")
+    assert said.json()["fix"] == "name a DOT file, a run's folder, or a journal file"
+
+
 def test_verify_says_that_all_is_well(cli: Cli, dot: Path) -> None:
     said = cli("journal", "verify", dot)
     assert (said.status, said.err) == (0, "")

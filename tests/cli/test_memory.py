@@ -97,7 +97,9 @@ def test_what_is_forgotten_is_not_found(cli: Cli) -> None:
     cli("memory", "add", "Use Redis")
     said = cli("memory", "forget", "m1", "--json").json()
     assert (said["memory"]["state"], said["on_page"]) == ("forgotten", True)
-    assert "its line in ARCHITECT.md stays" in cli("memory", "forget", "m1").out
+    assert said["notes"] == []
+    again = cli("memory", "forget", "m1").out
+    assert again == "m1 is forgotten, and ARCHITECT.md calls it withdrawn\n"
     assert cli("memory", "search", "redis", "--json").json()["memories"] == []
 
 
@@ -170,7 +172,9 @@ def test_what_is_forgotten_is_told_so_when_it_is_added_and_can_be_taken_again(
     assert cli("memory", "settle", "m1", "keep").status == 1
     assert cli("memory", "settle", "m1", "take").out == "m1 counts\n"
     assert ids(cli("memory", "list", "--json")) == ["m1"]
-    assert (project / "ARCHITECT.md").read_text().count("- Use Redis") == 1
+    page = (project / "ARCHITECT.md").read_text()
+    lines = [line.partition(" [")[0] for line in page.splitlines() if "Use Redis" in line]
+    assert lines == ["- Use Redis", "- Withdrawn: Use Redis", "- Use Redis"]
 
 
 def test_what_says_nothing_is_not_called_a_secret(cli: Cli) -> None:
@@ -188,7 +192,7 @@ def test_a_damaged_store_is_told_with_what_is_lost(
     said = cli("memory", *words)
     assert said.status == 0
     assert "the store of memories was damaged: it is kept in" in said.err
-    assert "what was forgotten counts again" in said.err
+    assert "what it does not call withdrawn counts again" in said.err
 
 
 @pytest.mark.parametrize("words", [("forget", "m2"), ("settle", "m2", "take")])

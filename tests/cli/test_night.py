@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 
-from attractor.agents.answer import Answer, ErrorClass
+from attractor import tools
 from attractor.cli import watch_run
-from attractor.plan import make
-from attractor.plan import planner as asking_of
-from attractor.plan.model import Project
-from attractor.rehearsal.made_plan import plan_for
+from attractor.errors import ToolError
 from attractor.run import keeping, request
 from attractor.run.layout import RunLayout
 
@@ -52,49 +49,11 @@ def project(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 
 @pytest.fixture
-def planner(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the planner is asked; it answers with a good plan."""
-    prompts: list[str] = []
-
-    def ask(question: Any, _: str) -> Answer:
-        prompts.append(question.prompt)
-        return Answer(error_class=ErrorClass.NONE, structured=plan_for(GOAL))
-
-    monkeypatch.setattr(asking_of.asking, "ask", ask)
-    monkeypatch.setattr(make, "detect", lambda folder, _: Project(folder))
-    return prompts
-
-
-@pytest.fixture
 def keepers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Which runs got a keeper; none is started."""
     roots: list[str] = []
     monkeypatch.setattr(keeping, "ensure_keeper", lambda layout, _: roots.append(layout.root))
     return roots
-
-
-@pytest.fixture
-def person(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
-    """`person("y", ...)`: a terminal, and what a person types into it; returns the questions."""
-
-    def sits_there(*words: str) -> list[str]:
-        typed, questions = iter(words), list[str]()
-
-        def asked(question: str) -> str:
-            questions.append(question)
-            return next(typed)
-
-        monkeypatch.setattr(sys, "stdin", _Terminal())
-        monkeypatch.setattr(click, "prompt", lambda text, **_: asked(text))
-        monkeypatch.setattr(click, "confirm", lambda text, **_: asked(text) == "y")
-        return questions
-
-    return sits_there
-
-
-class _Terminal:
-    def isatty(self) -> bool:
-        return True
 
 
 def _plans(project: Path) -> list[str]:
@@ -126,7 +85,7 @@ def test_a_person_is_asked_what_done_looks_like_and_whether_that_is_the_plan(
     questions = person("people are greeted by name", "n")
     said = cli("night", "--goal", "greet", "--rehearse", "--project", project)
     assert said.status == 1
-    assert questions == ["What does done look like of 'greet'?", "Is this the plan?"]
+    assert questions == ["What does it look like when 'greet' is done?", "Is this the plan?"]
     assert "greet\n\npeople are greeted by name" in planner[0]
     assert f"attractor run {project}/.claude/attractor/plans/command-greets" in said.err
     assert (keepers, _plans(project), _runs(project)) == ([], ["command-greets"], [])
@@ -149,37 +108,124 @@ def test_without_approval_nothing_begins_and_the_plan_is_kept(
     said = cli("night", "--goal", GOAL, "--rehearse", "--project", project, "--json")
     assert said.status == 2
     found = json.loads(said.out.splitlines()[-1])
-    assert "attractor run " in found["fix"]
     assert os.path.isfile(found["pipeline"])
     assert (keepers, _runs(project), len(planner)) == ([], [], 1)
+    fix = found["fix"]
+    again = f"attractor run {found['pipeline']} --rehearse --project {project} --persistent"
+    assert fix.startswith(f"it is kept; to run it: {again}; ")
+    assert fix.endswith(f"attractor plan --approve command-greets --project {project} --yes")
 
 
-def test_what_a_run_cannot_begin_with_is_said_and_the_plan_is_kept(
-    cli: Any, project: Path, planner: list[str], keepers: list[str]
+def _commands(fix: str) -> tuple[list[str], list[str]]:
+    """Return the words of the two commands that go on with a plan: run it, approve it."""
+    run, approve = re.search(r"to run it: (.*); to approve it first: (.*)", fix, re.S).groups()  # type: ignore[union-attr]
+    return shlex.split(run)[1:], shlex.split(approve)[1:]
+
+
+def test_the_commands_that_go_on_with_a_plan_do_the_same_from_anywhere(
+    cli: Any,
+    home: Path,
+    tmp_path: Path,
+    planner: list[str],
+    keepers: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (project / "README.md").write_text("changed and not committed\n")
-    said = cli("night", "--goal", GOAL, "--rehearse", "--project", project, "--yes", "--json")
+    monkeypatch.chdir(tmp_path)
+    options = (
+        *("--fault", "futile@impl_name", "--fault", "crash@impl_people", "--max-parallel", "2"),
+        *("--review", "self,codex", "--set", "max_attempts=2", "--budget-usd", "1.5"),
+        *("--auto-approve", "--on-end", "echo 'it is over'", "--detach"),
+    )
+    said = cli("night", "--goal", GOAL, "--rehearse", "--json", *options)
+    assert said.status == 2
+    run, approve = _commands(said.json()["fix"])
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    said = cli(*approve)
+    assert said.status == 0, said.err
+    again = shlex.split(said.out.splitlines()[-1].partition("to run it: ")[2])
+    assert again == ["attractor", *run[:5]]
+    assert run[2:4] == ["--rehearse", "--project"]
+    begun = cli(*run)
+    assert begun.status == 0, begun.err
+    (root,) = keepers
+    asked = request.load(RunLayout(root).request)
+    assert asked.rehearsed
+    assert asked.persistent
+    assert root.startswith(f"{asked.project}/.claude/")
+    assert asked.faults == ("futile@impl_name", "crash@impl_people")
+    assert asked.settings == ("review=self,codex", "max_attempts=2")
+    assert (asked.max_parallel, asked.budget_usd, asked.auto_approve) == (2, 1.5, True)
+    assert asked.on_end == "echo 'it is over'"
+    assert (len(planner), [*elsewhere.iterdir()]) == (1, [])
+
+
+def test_what_a_run_cannot_begin_with_by_then_is_said_and_the_plan_is_kept(
+    cli: Any, project: Path, planner: list[str], keepers: list[str], person: Any
+) -> None:
+    person("y")
+    changed = project / "README.md"
+    asks = click.confirm
+
+    def meanwhile(*words: Any, **more: Any) -> bool:
+        changed.write_text("changed and not committed\n")
+        return asks(*words, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(click, "confirm", meanwhile)
+        said = cli("night", "--goal", GOAL, "--rehearse", "--project", project)
     assert said.status == 1
-    found = json.loads(said.out.splitlines()[-1])
     dot = project / ".claude" / "attractor" / "plans" / "command-greets" / "command-greets.dot"
-    again = f"attractor run {dot} --persistent --project {project} --rehearse"
-    assert found["fix"].endswith(f"; the plan is kept: {again}")
+    again = f"attractor run {dot} --rehearse --project {project} --persistent"
+    assert f"; the plan is kept: {again}\n" in said.err
     assert dot.is_file()
     assert (keepers, _runs(project), len(planner)) == ([], [], 1)
 
 
-@pytest.mark.parametrize("fault", ["futile@impl_nobody", "snow@impl_name"])
-def test_a_fault_that_there_is_not_is_said_and_the_plan_is_kept(
-    cli: Any, project: Path, planner: list[str], keepers: list[str], fault: str
+_FORBIDDEN = (
+    (("--review", "self,foo"), "there is no agent 'foo'"),
+    (("--set", "judge_agent=clod"), "there is no agent 'clod'"),
+    (("--set", "max_attempts=some"), "max_attempts"),
+    (("--fault", "snow@impl_name"), "there is no fault 'snow@impl_name'"),
+    (("--fault", "futile"), "there is no fault 'futile'"),
+    (("--fault", "lie@impl_nobody"), "there is no node 'impl_nobody'"),
+    (("--set", "claude=/no/claude"), "/no/claude"),
+    (("--require-sandbox",), "a sandbox is required"),
+)
+
+
+@pytest.mark.parametrize(
+    ("made", "words", "says"),
+    [
+        (False, (), "README.md has changes that are not committed"),
+        *((False, ("--allow-dirty", *words), says) for words, says in _FORBIDDEN),
+        *((True, words, says) for words, says in _FORBIDDEN),
+    ],
+)
+def test_what_forbids_the_work_is_said_before_anything_is_made_or_paid(
+    cli: Any,
+    project: Path,
+    tmp_path: Path,
+    planner: list[str],
+    keepers: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    made: bool,
+    words: tuple[str, ...],
+    says: str,
 ) -> None:
-    words = ("--rehearse", "--project", project, "--yes", "--fault", fault, "--json")
-    said = cli("night", "--goal", GOAL, *words)
+    def no_sandbox() -> str:
+        raise ToolError("bwrap is not installed", fix="install it")
+
+    monkeypatch.setattr(tools, "try_sandbox", no_sandbox)
+    (project / "README.md").write_text("changed and not committed\n")
+    place = () if made else ("--project", project)
+    said = cli("night", "--goal", GOAL, "--rehearse", *place, "--yes", *words, "--json")
     assert said.status == 1
-    found = json.loads(said.out.splitlines()[-1])
-    assert fault in found["message"]
-    assert "; the plan is kept: attractor run " in found["fix"]
-    assert (keepers, _plans(project), _runs(project)) == ([], ["command-greets"], [])
-    assert len(planner) == 1
+    assert says in json.dumps(said.json())
+    assert said.json()["fix"]
+    assert (planner, keepers, _plans(project), _runs(project)) == ([], [], [], [])
+    assert [*(tmp_path / "home").rglob("project")] == []
 
 
 def test_a_fault_without_a_rehearsal_is_refused_before_anybody_is_asked(
@@ -251,3 +297,12 @@ def test_watched_it_reports_in_the_morning_and_exits_as_the_run_ended(
     assert said.status == 5
     assert "Where the evidence lies" in said.out
     assert (len(planner), len(keepers)) == (1, 1)
+
+
+def test_where_no_run_can_start_nobody_is_asked_for_a_plan(
+    cli: Any, home: Path, tmp_path: Path, planner: list[str], keepers: list[str]
+) -> None:
+    said = cli("night", "--goal", GOAL, "--rehearse", "--project", home, "--yes", "--json")
+    assert said.status == 1
+    assert (said.json()["where"], planner, keepers) == (str(home), [], [])
+    assert "not a git repository" in said.json()["message"]

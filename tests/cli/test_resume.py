@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal as posix_signals
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ import pytest
 
 from attractor.run import keeping, watched
 from attractor.run import request as requests
+from attractor.run.journal import Journal
+from attractor.run.layout import RunLayout
 from signals.clock import SystemClock
 from signals.owner import Liveness
 
@@ -23,18 +27,32 @@ def waiting(ground: Any) -> Any:
     return ground
 
 
-def test_a_run_whose_keeper_and_guardian_were_killed_goes_on(waiting: Any) -> None:
-    (layout,) = waiting.layouts()
+def killed(layout: RunLayout) -> None:
     for who in (keeping.keeper, keeping.guardian):
         owner, _ = who(layout)
+        assert owner
         os.kill(owner.pid, posix_signals.SIGKILL)
         assert watched.ended(owner, 60, SystemClock())
+
+
+def test_a_run_whose_keeper_and_guardian_were_killed_goes_on(waiting: Any) -> None:
+    (layout,) = waiting.layouts()
+    killed(layout)
     done = waiting.attractor("resume", waiting.names()[0])
     assert done.status == 3, done.err
     assert keeping.keeper(layout)[1] is Liveness.ALIVE
     assert requests.load(layout.request).resumes == 0
     said = Path(layout.journal).read_text()
     assert said.count('"event":"DecisionAsked"') == 1
+
+
+def test_what_it_waited_for_before_its_processes_were_killed_says_nothing_of_now(
+    waiting: Any,
+) -> None:
+    (layout,) = waiting.layouts()
+    killed(layout)
+    done = waiting.attractor("resume", "--auto-approve")
+    assert done.status == 0, done.out
 
 
 def test_a_run_that_was_stopped_goes_on(waiting: Any) -> None:
@@ -44,6 +62,40 @@ def test_a_run_that_was_stopped_goes_on(waiting: Any) -> None:
     (layout,) = waiting.layouts()
     asked = requests.load(layout.request)
     assert (asked.resumes, asked.auto_approve) == (1, True)
+
+
+def test_the_end_of_a_run_that_is_being_ended_is_waited_for_and_then_it_goes_on(
+    ground: Any,
+) -> None:
+    begun, go_on = ground.project / "begun", ground.project / "go-on"
+    for each in (begun, go_on):
+        os.mkfifo(each)
+    once = ground.home / "once"
+    holds = f"[ -e {once} ] || {{ touch {once}; echo 1 > {begun}; cat {go_on}; }}"
+    assert ground.run(ground.gate(), "--on-end", holds).status == 3
+    (name,), (layout,) = ground.names(), ground.layouts()
+    assert ground.attractor("stop", name, "--timeout", "0.1").status == 1
+    assert begun.read_text() == "1\n"
+    argv = [sys.executable, "-I", "-m", "attractor", "resume", name, "--auto-approve"]
+    with subprocess.Popen(
+        argv, cwd=ground.project, env=ground.env, stdout=-1, stderr=-1, text=True
+    ) as child:
+        assert child.stderr
+        assert "is being ended; it goes on once it has" in child.stderr.readline()
+        go_on.write_text("")
+        out, err = child.communicate(timeout=120)
+    assert child.returncode == 0, out + err
+    asked = requests.load(layout.request)
+    assert (asked.resumes, asked.auto_approve) == (1, True)
+
+
+def test_what_died_while_it_was_being_ended_goes_on(waiting: Any) -> None:
+    (layout,) = waiting.layouts()
+    killed(layout)
+    with Journal.open(layout.journal, SystemClock()) as journal:
+        journal.append("Stopping", {"reason": "the budget", "result": "budget"})
+    done = waiting.attractor("resume", "--auto-approve")
+    assert done.status == 0, done.out + done.err
 
 
 def test_of_what_was_one_line_is_told_and_then_only_news(waiting: Any) -> None:

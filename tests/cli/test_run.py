@@ -61,6 +61,10 @@ def test_with_auto_approve_nobody_is_asked(ground: Any) -> None:
     assert ground.run(ground.gate(), "--auto-approve").status == 0
 
 
+def test_what_asks_no_model_needs_no_room_in_a_budget(ground: Any) -> None:
+    assert ground.run(ground.tools("true"), "--budget-tokens", 1).status == 0
+
+
 def test_detached_it_says_how_to_get_back(ground: Any) -> None:
     done = ground.run(ground.gate(), "--detach")
     assert done.status == 0, done.err

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from attractor.run.times import shown
 from signals.owner import Owner
 
 Cli = Callable[..., Any]
@@ -38,6 +39,7 @@ def test_a_run_says_what_it_is_and_what_it_took(cli: Cli, night_run: Night) -> N
         "total": 5,
         "tokens": 2970,
         "cost_usd": 2.9,
+        "rests": [],
         "problem": None,
     }
     said = cli("runs").out.splitlines()
@@ -74,6 +76,19 @@ def test_one_that_is_being_stopped_says_so(cli: Cli, night_run: Night) -> None:
     run.kept_by(Owner.current())
     run.append(("Stopping", {"reason": "enough", "result": "stopped"}))
     assert cli("runs", "--json").json()["runs"][0]["state"] == "stopping"
+
+
+def test_one_that_rests_says_until_when_and_why(
+    cli: Cli, night_run: Night, far_off: tuple[str, float]
+) -> None:
+    run, (until, _) = night_run("merge-5"), far_off
+    run.kept_by(Owner.current())
+    run.append(("Paused", {"until": until, "why": "the hour is used"}))
+    (row,) = cli("runs", "--json").json()["runs"]
+    assert row["rests"] == [{"node": "", "until": until, "why": "the hour is used"}]
+    text = cli("runs").out
+    assert text.endswith(f"rehearsal; rests until {shown(until)}: the hour is used\n")
+    assert (row["state"], "  resting  " in text) == ("running", True)
 
 
 def test_rehearsals_without_a_project_are_listed_from_anywhere(

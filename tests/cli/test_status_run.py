@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from attractor.run.times import shown
 from signals.owner import Owner
 
 Cli = Callable[..., Any]
@@ -141,3 +142,33 @@ def test_what_a_node_does_now_comes_from_its_own_files(cli: Cli, night_run: Nigh
     rows = {each["node"]: each for each in cli("status", "--json").json()["nodes"]}
     assert rows["login"]["state"] == "active"
     assert rows["login"]["tokens"] == 5_100 + 50  # and what judging it took
+
+
+def test_a_run_that_rests_says_until_when_and_why_in_words_and_for_scripts(
+    cli: Cli, night_run: Night, far_off: tuple[str, float]
+) -> None:
+    run, (until, _) = night_run("merge-5"), far_off
+    assert cli("status", "--json").json()["rests"] == []
+    run.append(("Paused", {"until": until, "why": "the hour is used"}))
+    said = cli("status", "--json").json()["rests"]
+    assert said == [{"node": "", "until": until, "why": "the hour is used"}]
+    assert f"now: rests until {shown(until)}: the hour is used" in cli("status").out
+
+
+def test_a_node_that_cools_down_says_until_when(
+    cli: Cli, night_run: Night, far_off: tuple[str, float]
+) -> None:
+    run, (until, seconds) = night_run("merge-7"), far_off
+    name = "login"
+    Path(run.layout.node(name)).mkdir()
+    wait = {"started_at": 1.0, "length": seconds - 1.0, "count": 1, "told": True}
+    state = {"attempt": 1, "phase": "cooling", "cooldown": wait}
+    Path(run.layout.runner_state(name)).write_text(json.dumps(state))
+    (rest,) = cli("status", "--json").json()["rests"]
+    assert rest == {"node": name, "until": until, "why": "a rate limit"}
+    (row,) = [line for line in cli("status").out.splitlines() if line.startswith(f"{name} ")]
+    assert row.endswith(f"rests until {shown(until)}: a rate limit")
+    for damaged in ({**wait, "length": "long"}, {**wait, "started_at": None}, [], None):
+        said = json.dumps({**state, "cooldown": damaged})
+        Path(run.layout.runner_state(name)).write_text(said)
+        assert cli("status", "--json").json()["rests"] == []

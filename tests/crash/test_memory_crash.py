@@ -35,6 +35,20 @@ def main(state, *arguments):
     said = remember.run(spec, Clock())
     tell([said["added"], said["flagged"]])
 """
+FORGETS = """
+import sqlite3  # before any fork
+from attractor.memory.settle import forget
+
+class Clock:
+    def wall_ns(self):
+        return 1_772_000_000_000_000_000
+    def monotonic(self):
+        return 0.0
+
+def main(state, *arguments):
+    gone, on_page, notes = forget(state, 1, Clock())
+    tell([gone.state, on_page, notes])
+"""
 BEFORE = architect.empty().replace(
     "## Permanent Decisions\n", "## Permanent Decisions\n\n- Use tabs\n"
 )
@@ -74,4 +88,23 @@ def test_a_merge_that_was_killed_is_the_same_when_it_is_done_again(
         assert [each.name for each in state.iterdir() if each.name.startswith(".ARCH")] == []
 
     swept = sweep("memory", PROGRAM, fresh=fresh, check=check, recover="main", limit=60)
+    assert swept.points > 8
+
+
+def test_a_memory_whose_forgetting_was_killed_is_forgotten_once_when_it_is_done_again(
+    sweep: Callable[..., Any],
+) -> None:
+    whole: dict[str, Any] = {}
+
+    def check(state: Path, death: Any) -> None:
+        page = (state / "ARCHITECT.md").read_text()
+        found = {"page": page, "rows": remembered(state), "said": death.recovered}
+        if death.finished:
+            whole.update(found)
+            assert page.count("- Withdrawn: Use tabs [withdrawn by hand, 2026-02-25]\n") == 1
+            assert "forgotten" in found["rows"][0]
+        assert found == whole
+        assert [each.name for each in state.iterdir() if each.name.startswith(".ARCH")] == []
+
+    swept = sweep("forget", FORGETS, fresh=fresh, check=check, recover="main", limit=40)
     assert swept.points > 8

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from attractor.run import request as requests
 from attractor.run.assignment import dump, from_json
 from attractor.run.layout import run_layout
+from attractor.run.request import Request
 from runner import include
 from runner.refs import prepare_refs
 from runner.worktree import ensure
@@ -168,4 +170,47 @@ def test_what_a_fenced_session_did_is_published_whenever_it_is_asked_for_again(
         arguments=["refs"],
         limit=24,
     )
+    assert swept.points > 8
+
+
+CLEANS = """
+import sys
+from attractor.run.layout import run_layout
+from runner.clean import clean
+from signals.clock import SystemClock
+
+def main(state, *arguments):
+    layout = run_layout(f"{state}/p", "r")
+    done = clean(layout, SystemClock(), force=False, branches=True)
+    tell(done.kept)
+"""
+
+
+def test_what_a_run_has_left_is_gone_whenever_its_removal_is_asked_for_again(
+    sweep: Callable[..., Any], template: Path
+) -> None:
+    def fresh(state: Path) -> None:
+        assignment = write_fresh(state, template)
+        tree = ensure(assignment, SystemClock())
+        Path(tree.path, "a.txt").write_text("done")
+        git("commit", "-qam", "work", cwd=Path(tree.path))
+        git("branch", "attractor/r/integration", BRANCH, cwd=state / "p")
+        git("merge", "-q", "attractor/r/integration", cwd=state / "p")
+        layout, known = assignment.layout, ("run_id", "project", "run_root", "base_commit")
+        asked = Request(pipeline="p.dot", **{each: getattr(assignment, each) for each in known})
+        Path(layout.request).write_bytes(requests.dump(asked))
+        (Path(layout.trees) / "tool").mkdir(parents=True)
+
+    def check(state: Path, death: Any) -> None:
+        project = state / "p"
+        assert death.recovered == ([],)
+        nodes = Path(run_layout(str(project), "r").root, "nodes")
+        assert not list(nodes.rglob(".*.????????")), "drafts are swept"
+        assert not (project / ".claude" / "worktrees" / "n").exists()
+        assert not Path(run_layout(str(project), "r").trees).exists()
+        assert git("for-each-ref", "refs/heads/attractor", cwd=project) == ""
+        assert git("worktree", "list", cwd=project).count("\n") == 0
+        assert (project / "a.txt").read_text() == "done"
+
+    swept = sweep("a run is cleaned", CLEANS, fresh=fresh, check=check, recover="main", limit=24)
     assert swept.points > 8

@@ -10,11 +10,14 @@ import contextlib
 import itertools
 import json
 import os
+import random
+import re
 import shutil
 import signal as posix_signals
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +30,7 @@ from attractor.rehearsal import environment, script
 from attractor.rehearsal.headers import Asker
 from attractor.rehearsal.server import ScriptedServer
 from attractor.run import journal, watched
+from attractor.run.fold import RunEvent
 from attractor.run.following import Following
 from attractor.run.journal import Entry
 from attractor.run.layout import RunLayout
@@ -40,6 +44,16 @@ from signals.owner import Liveness, Owner, liveness, owner_of
 from signals.sign import read_key, verify
 
 HEADLESS_SECONDS = 60
+_ONE_NODE = """digraph p {
+    graph [label="One", promise_id=""];
+    start [shape=Mdiamond, label="Start", handler="start", status="pending"];
+    one [shape=box, label="One", handler="codergen", worker_type="backend-solutions-engineer",
+         bead_id="B-1", promise_ac="AC-1", prompt="Write one.txt.", files="one.txt",
+         acceptance="There is one.txt.", status="pending"];
+    finish [shape=Msquare, label="Done", handler="exit", status="pending"];
+    start -> one -> finish;
+}
+"""
 
 
 @dataclass(frozen=True)
@@ -246,6 +260,12 @@ class Rehearsed:
 
         self._layout = RunLayout(self._until(str(self.folder), names, begun, "the run begins"))
 
+    def one_node(self) -> Path:
+        """Write a pipeline with one node of work, which is called `one`."""
+        path = self.folder / "one.dot"
+        path.write_text(_ONE_NODE)
+        return path
+
     def resume(self, *words: str) -> None:
         """Start `attractor resume`, which shows the run as `attractor run` does."""
         self._watch("resume", self.layout.root, *words, "--json")
@@ -274,6 +294,15 @@ class Rehearsed:
         """Wait until the screen that was started last has ended, and return its exit status."""
         return self._screens[-1].wait(seconds)
 
+    def status_at_last(self, seconds: float = RUN_SECONDS, *, killed: str) -> int:
+        """Do the same; if its keeper was killed and the run has stopped, a person resumes it."""
+        status = self.status(seconds)
+        if killed == "keeper" and status != 0:
+            assert "attractor resume" in self.said()
+            self.resume()
+            status = self.status(seconds)
+        return status
+
     def said(self) -> str:
         """Return what the screens said, and the log of the run."""
         texts = [each.read_text() for each in sorted(self.folder.glob("screen-*"))]
@@ -295,7 +324,9 @@ class Rehearsed:
 
     # Waiting
 
-    def await_entry(self, wanted: Callable[[Entry, Story], bool]) -> Entry:
+    def await_entry(
+        self, wanted: Callable[[Entry, Story], bool], seconds: float = RUN_SECONDS
+    ) -> Entry:
         """Wait for the first entry of the journal for which this holds, given the story with it."""
         with Tail(self.layout.journal) as tail:
             story = Story()
@@ -311,11 +342,22 @@ class Rehearsed:
                 return None
 
             names = {os.path.basename(self.layout.journal)}
-            return self._until(self.layout.root, names, found, "an entry of the journal")
+            return self._until(self.layout.root, names, found, "an entry of the journal", seconds)
 
-    def _until(self, folder: str, names: set[str], found: Callable[[], Any], what: str) -> Any:
+    def await_file(self, path: Path) -> None:
+        """Wait for a file, in a folder that is there."""
+        self._until(str(path.parent), {path.name}, lambda: path.exists() or None, str(path))
+
+    def _until(
+        self,
+        folder: str,
+        names: set[str],
+        found: Callable[[], Any],
+        what: str,
+        seconds: float = RUN_SECONDS,
+    ) -> Any:
         clock = SystemClock()
-        deadline = clock.monotonic() + RUN_SECONDS
+        deadline = clock.monotonic() + seconds
         with Following(folder, names) as following:
             while (value := found()) is None:
                 assert clock.monotonic() < deadline, f"{what}: waited in vain\n{self.said()}"
@@ -339,6 +381,16 @@ class Rehearsed:
         """Return what the scripted model was asked; one that was killed may leave half a line."""
         lines = Path(self.layout.requests).read_bytes().splitlines()
         return [json.loads(line) for line in lines if line.endswith(b"}")]
+
+    def dispatched(self) -> Counter[tuple[str, int]]:
+        """Return how often each attempt of each node was begun."""
+        moved = [each.data for each in self.entries() if each.event == RunEvent.NODE_MOVED.value]
+        return Counter((m["node"], m["attempt"]) for m in moved if m["event"] == "dispatched")
+
+    def merged(self) -> list[str]:
+        """Return the nodes whose work was merged, as often as it was."""
+        log = self.git("log", "--merges", "--format=%s", self.story().integration)
+        return re.findall(r"(?m)^Merge (\w+), attempt \d+, of run ", log)
 
     def told(self, mailbox: str) -> list[Signal]:
         """Return all signals that were ever sent to a mailbox, each once."""
@@ -480,3 +532,19 @@ def rehearsed(claude_binary: str, tmp_path: Path) -> Iterator[Callable[[], Rehea
             return made
 
         yield make
+
+
+@pytest.fixture
+def drawn(request: pytest.FixtureRequest) -> Callable[[Sequence[Any], int, int], tuple[Any, int]]:
+    """`drawn(points, few, number)`: one of a few, or of all where ATTRACTOR_FULL=1; and the seed.
+
+    The seed is ATTRACTOR_SEED, else that of pytest-randomly.
+    """
+
+    def draw(points: Sequence[Any], few: int, number: int) -> tuple[Any, int]:
+        given = os.environ.get("ATTRACTOR_SEED") or request.config.getoption("randomly_seed", 0)
+        seed = int(given) if str(given).isdigit() else 0
+        full = os.environ.get("ATTRACTOR_FULL") == "1"
+        return (points if full else random.Random(seed).sample(points, few))[number], seed
+
+    return draw

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import itertools
 import os
-import random
-import re
 import signal as posix_signals
 import subprocess
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,42 +23,23 @@ from signals.owner import Owner, owner_of
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(500)]
 
-PIPELINE = """digraph p {
-    graph [label="Three", promise_id=""];
-    start [shape=Mdiamond, label="Start", handler="start", status="pending"];
-    one [shape=box, label="One", handler="codergen", worker_type="backend-solutions-engineer",
-         bead_id="B-1", promise_ac="AC-1", prompt="Write one.txt.", files="one.txt",
-         acceptance="There is one.txt.", status="pending"];
-    finish [shape=Msquare, label="Done", handler="exit", status="pending"];
-    start -> one -> finish;
-}
-"""
 # The journal of a run in which nothing is killed has 26 entries; its session lives in some of them.
 ALWAYS = itertools.product(("keeper", "guardian", "task", "model"), range(1, 27))
 MEANWHILE = itertools.product(("runner", "claude", "tmux"), range(8, 24))
 POINTS = [*ALWAYS, *MEANWHILE]
-FULL = os.environ.get("ATTRACTOR_FULL") == "1"
+FULL, FEW = os.environ.get("ATTRACTOR_FULL") == "1", 3
 
 
-def seed_of(config: pytest.Config) -> int:
-    given = os.environ.get("ATTRACTOR_SEED") or config.getoption("randomly_seed", 0)
-    return int(given) if str(given).isdigit() else 0
-
-
-@pytest.mark.parametrize("number", range(len(POINTS) if FULL else 3))
+@pytest.mark.parametrize("number", range(len(POINTS) if FULL else FEW))
 def test_whatever_is_killed_whenever_the_run_ends_as_if_nothing_had_been(
     rehearsed: Any,
     number: int,
-    request: pytest.FixtureRequest,
+    drawn: Callable[..., tuple[Any, int]],
     record_property: Callable[[str, object], None],
 ) -> None:
-    seed = seed_of(request.config)
-    drawn = POINTS if FULL else random.Random(seed).sample(POINTS, 3)
-    layer, seq = drawn[number]
+    (layer, seq), seed = drawn(POINTS, FEW, number)
     run = rehearsed()
-    path = run.folder / "three.dot"
-    path.write_text(PIPELINE)
-    run.begin(path)
+    run.begin(run.one_node())
     entry = run.await_entry(
         lambda each, _: each.seq >= seq or each.event == StoryEvent.RUN_ENDED.value
     )
@@ -71,28 +49,20 @@ def test_whatever_is_killed_whenever_the_run_ends_as_if_nothing_had_been(
         "shown", f"crash, real: {layer} {how} after entry {entry.seq} {entry.event} (seed {seed})"
     )
 
-    status = run.status()
-    if layer == "keeper" and status != 0:
-        assert "attractor resume" in run.said()
-        run.resume()
-        status = run.status()
-    assert status == 0, run.said()
+    assert run.status_at_last(killed=layer) == 0, run.said()
     check(run, crashed=killed and layer == "claude")
 
 
 def check(run: Any, *, crashed: bool) -> None:
     assert run.final()["result"] == "validated"
-    moved = [each.data for each in run.entries() if each.event == "NodeMoved"]
-    begun = Counter((m["node"], m["attempt"]) for m in moved if m["event"] == "dispatched")
-    assert set(begun.values()) == {1}
+    assert set(run.dispatched().values()) == {1}
     story = run.story()
     attempts = {name: len(story.nodes[name].attempts) for name in ("start", "one", "finish")}
     # Only the end of the agent itself is an end of its attempt.
     assert attempts in ({"start": 1, "one": 1, "finish": 1}, {"start": 1, "one": 2, "finish": 1})
     assert attempts["one"] == 1 or crashed
     assert not any(each.free for each in story.nodes["one"].attempts)
-    log = run.git("log", "--merges", "--format=%s", story.integration)
-    assert re.findall(r"(?m)^Merge (\w+), attempt", log) == ["one"]
+    assert run.merged() == ["one"]
     assert run.git("show", f"{story.integration}:one.txt")
     told = [each.signal_type for each in run.told(run.layout.terminal_mailbox)]
     assert told.count("PIPELINE_COMPLETE") == 1
@@ -145,3 +115,19 @@ KILLS: dict[str, Callable[[Any], bool]] = {
     "model": lambda run: bool(run.kill("model")),
     "tmux": kill_tmux,
 }
+
+
+def test_a_keeper_that_is_killed_while_the_rubric_is_written_is_missed_by_nobody(
+    rehearsed: Any,
+) -> None:
+    run = rehearsed()
+    document = run.folder / "PRD-ONE.md"
+    document.write_text("# One\n\n* **AC-1** There is one.txt.\n")
+    run.begin(run.one_node(), "--prd", str(document))
+    run.await_entry(lambda each, _: each.data.get("kind") == "rubric")
+    assert run.kill("keeper")
+
+    run.await_entry(lambda each, _: each.event == StoryEvent.RUN_ENDED.value)
+    story = run.story()
+    assert story.ended["result"] == "validated", run.said()
+    assert (story.rubric["by"], story.resumed, story.whole.free_tries) == ("agent", 0, 0)

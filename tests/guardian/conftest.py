@@ -7,12 +7,18 @@ is on a `House` outlives a Guardian; `life` says which Guardian may still touch 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from attractor import tools
+from attractor.agents.answer import Answer
 from attractor.errors import StorageError
 from attractor.pipeline.dot import parse
 from attractor.pipeline.graph import Graph, NodeId, build
@@ -26,6 +32,7 @@ from attractor.run.reviews import closing
 from attractor.run.roles import Role, role
 from attractor.run.states import DONE, RUNNING, NodeEvent, NodeState
 from attractor.run.story import Story, StoryEvent, read
+from attractor.spawn import own_command
 from guardian import assemble as assembly
 from guardian.children import Result
 from guardian.core import Core
@@ -115,6 +122,8 @@ class House:
         self.began: list[str] = []
         self.shown: dict[NodeId, NodeState] = {}
         self.final: str = ""
+        self.short = ""
+        """What is to be said of the disk, where it is nearly full."""
         self.life = 0
         self.audit = Auditor(self)
         self.loop: Loop | None = None
@@ -278,6 +287,7 @@ class FakeProcesses:
 
     def __init__(self, house: House) -> None:
         self.house = house
+        self.left = set(house.answers)
 
     def runner_lives(self, node: str) -> bool:
         return node in self.house.runners
@@ -316,11 +326,12 @@ class FakeProcesses:
         house.on_task(name, said)
         house.point("task started")
 
-    def results(self) -> list[Result]:
+    def results(self, names: Iterable[str]) -> list[Result]:
         house, now = self.house, self.house.times.monotonic()
-        found = [Result(name, said) for name, said in sorted(house.answers.items())]
+        looked = {*names, *house.tasks, *self.left} & house.answers.keys()
+        found = [Result(name, house.answers[name]) for name in sorted(looked)]
         found += [
-            Result(name, None)
+            Result(name, None if each.dead else {"error": "it gave no answer in time"})
             for name, each in house.tasks.items()
             if name not in house.answers and (each.dead or now > each.deadline)
         ]
@@ -330,6 +341,7 @@ class FakeProcesses:
         self.house.point("consume")
         self.end(name)
         self.house.answers.pop(name, None)
+        self.left.discard(name)
 
     def end(self, name: str) -> None:
         self.house.tasks.pop(name, None)
@@ -356,6 +368,9 @@ class FakeDesk:
             assert house.story().open_attempts.get(node) == attempt, "assigned before dispatched"
             assert core.story.attempt(node, attempt) is not None
             house.assigned[node] = attempt
+
+    def short(self) -> str:
+        return str(self.house.short)
 
     def show(self, statuses: Mapping[NodeId, NodeState]) -> None:
         self.house.point("show")
@@ -533,9 +548,12 @@ class Auditor:
         )
         if self.story.stopping is not None:
             assert free or justified, f"{name} is charged for the end of the run"
+            kept = data["from"] != NodeState.IMPL_COMPLETE.value or justified
+            assert kept, f"what {name} has handed in is thrown away because the run was ended"
             return
         if free:
-            assert "give it back" in decided, f"{name} is not charged, and nobody has asked for it"
+            asked = "give it back" in decided or current.stopped or "nearly full" in reason
+            assert asked, f"{name} is not charged, and nobody has asked for it"
             return
         assert justified, f"{name} is charged without a cause: {reason}"
 
@@ -577,3 +595,44 @@ def killed() -> type[Killed]:
 @pytest.fixture
 def full() -> Callable[[str], StorageError]:
     return lambda what: StorageError(f"no space left: {what}", where="disk", fix="make room")
+
+
+# Tasks that ask an agent
+
+
+@dataclass
+class Answering:
+    """Stands in for an agent: answers in turn, and keeps what it was asked and could see."""
+
+    answers: list[Answer]
+    asked: list[Mapping[str, Any]] = field(default_factory=list)
+    seen: list[set[str]] = field(default_factory=list)
+
+    def __call__(self, _: Mapping[str, Any], **parts: Any) -> Answer:
+        self.asked.append(parts)
+        self.seen.append(set(os.listdir(parts["cwd"])))
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+@pytest.fixture
+def answering() -> Callable[..., Answering]:
+    """`answering(answer, ...)`: an agent that says this in turn, the last again and again."""
+    return lambda *answers: Answering(list(answers))
+
+
+@pytest.fixture
+def by_claude(tmp_path: Path) -> Callable[..., Any]:
+    """`by_claude(server, made, ...)`: what a task answers, a process, with the real Claude Code."""
+    claude = tools.find_claude()
+    if claude is None:
+        pytest.skip("there is no claude here: install the sdk extra")
+
+    def run(server: Any, made: Any, *, env: Mapping[str, str] | None = None, **said: Any) -> Any:
+        more = {"rehearsed": True, "base_url": server.base_url, "claude": claude}
+        spec, out = tmp_path / "task.spec", tmp_path / "task.json"
+        spec.write_text(json.dumps(made.spec(request={**made.request.as_json(), **more}, **said)))
+        argv = own_command("guardian.task", str(spec), str(out))
+        subprocess.run(argv, check=True, timeout=90, cwd=sys.prefix, env=env)
+        return json.loads(out.read_text())
+
+    return run

@@ -192,6 +192,17 @@ def test_the_promise_is_verified_or_given_back_when_the_run_has_ended(
     assert (promise["verify"], promise["release"]) == (verify, release)
 
 
+@pytest.mark.parametrize(("result", "closes"), [("validated", True), ("failed", False)])
+def test_the_bead_above_the_others_is_closed_when_the_run_ended_validated(
+    result: str, *, closes: bool, told: Callable[..., Told]
+) -> None:
+    run = told()
+    assert run.wanted()["epic"] == {}
+    assert bool(books.wanted(run.story, run.graph, result)["epic"]) is closes
+    run.end(result)
+    assert bool(run.wanted()["epic"]) is closes
+
+
 def test_the_owner_of_a_run_is_a_name_whatever_the_run_is_called() -> None:
     assert books.owner("20260224-auth") == "attractor-20260224-auth"
     assert model.is_name(books.owner("../ä b" * 60))
@@ -304,6 +315,73 @@ def test_a_bead_that_somebody_else_works_on_is_told_of_a_failure_and_stays_their
     now = project.bead()
     assert (now["status"], now["assignee"]) == ("in_progress", "joe")
     assert len(now["comments"]) == 1
+
+
+EPIC = BEAD | {"id": "at", "issue_type": "epic", "external_ref": "plan:login"}
+
+
+def below(name: str, parent: str = "at", **more: Any) -> dict[str, Any]:
+    link = {"issue_id": name, "depends_on_id": parent, "type": "parent-child"}
+    return BEAD | {"id": name, "dependencies": [link]} | more
+
+
+def whole(*names: str) -> dict[str, Any]:
+    said = {"status": "closed", "reason": "validated"}
+    return {"beads": dict.fromkeys(names, said), "epic": {**said, "reason": "all is validated"}}
+
+
+def test_the_bead_of_a_plan_is_closed_once_all_below_it_are(project: Project) -> None:
+    project.put(EPIC, below("at.1"), below("at.2", status="closed"))
+    assert project.tell(bead("closed", "validated") | {"epic": {}}) == ["there is no bead at-1"]
+    assert project.bead("at") == EPIC
+    assert project.tell(whole("at.1")) == []
+    now = project.bead("at")
+    assert (now["status"], now["close_reason"]) == ("closed", "all is validated (run r1)")
+    assert now["closed_by_session"] == ME
+
+
+def test_the_bead_of_a_plan_stays_open_while_one_below_it_is(project: Project) -> None:
+    project.put(EPIC, below("at.1"), below("at.2"), below("at.2.1", "at.2", status="blocked"))
+    assert project.tell(whole("at.1")) == ["the bead at stays open, as at.2, at.2.1 are"]
+    assert project.bead("at") == EPIC
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": "in_progress"},
+        {"status": "deferred"},
+        {"updated_at": "2026-02-24T13:00:00Z"},
+    ],
+)
+def test_the_bead_of_a_plan_that_somebody_changed_stays_as_it_is(
+    change: dict[str, str], project: Project
+) -> None:
+    project.put(EPIC | change, below("at.1"))
+    assert project.tell(whole("at.1")) == [
+        "the bead at was changed by somebody, and stays as it is"
+    ]
+    assert project.bead("at") == EPIC | change
+    assert project.bead("at.1")["status"] == "closed"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"external_ref": "gh-1"},
+        {"external_ref": None},
+        {"issue_type": "task"},
+        {"status": "closed", "close_reason": "enough"},
+        {"status": "tombstone"},
+    ],
+)
+def test_what_is_no_open_bead_of_a_plan_is_passed_over(
+    change: dict[str, Any], project: Project
+) -> None:
+    there = {key: value for key, value in (EPIC | change).items() if value is not None}
+    project.put(there, below("at.1"), below("at.9", "gone"), BEAD)
+    assert project.tell(whole("at.1", "at.9", "at-1")) == []
+    assert project.bead("at") == there
 
 
 def test_what_the_journal_says_is_told_and_the_end_as_it_will_be(

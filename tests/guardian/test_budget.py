@@ -123,6 +123,16 @@ def test_a_used_budget_is_named() -> None:
     assert used_up(spent, request(budget_tokens=501, budget_usd=2.6), []) == ""
 
 
+@pytest.mark.parametrize(
+    ("usd", "said"), [(0.00123, "0.0012"), (0.0343, "0.034"), (1.5, "1.50"), (1234.567, "1234.57")]
+)
+def test_what_was_spent_is_never_told_as_nothing(usd: float, said: str) -> None:
+    spent = story({"17:20": (500, usd)})
+    assert used_up(spent, request(budget_usd=0.001), []).endswith(f" is used: {said}")
+    spent.nodes["w"] = NodeStory(judging={"cost_usd": usd})
+    assert used_up(spent, request(), [("w", Own(usd=0.001))]).endswith(f" is used: {said}")
+
+
 def test_more_text_has_more_set_aside() -> None:
     assert tokens_for(0) < tokens_for(4_000) < tokens_for(8_000)
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from attractor.run.layout import run_layout
+from attractor.spawn import own_command
 from guardian import checking, trees
 from guardian.checking import run_checks
 from signals.clock import SystemClock
@@ -65,7 +66,13 @@ def test_a_red_check_says_which_command_and_how_it_ended(checks: Checks) -> None
     }
 
 
-def test_a_check_that_does_not_end_is_stopped_and_red(checks: Checks) -> None:
+def test_a_check_that_does_not_end_is_stopped_and_red(
+    checks: Checks, monkeypatch: pytest.MonkeyPatch, deadline: Any
+) -> None:
+    def command(*words: str) -> list[str]:
+        return deadline.elsewhere(own_command(*words), word="begun\n")
+
+    monkeypatch.setattr(checking, "own_command", command)
     said = checks("echo begun; sleep 300", seconds=0.5)
     assert (said["status"], said["exit"]) == ("red", None)
     assert said["tail"] == "begun\n\nthe checks did not end within 0.5 seconds and were stopped"
@@ -79,17 +86,17 @@ def test_no_commands_are_green_and_nothing_is_started(
 
 
 @pytest.mark.parametrize(
-    ("program", "why"),
+    ("program", "slack", "why"),
     [
-        (["/bin/sh", "-c", "echo oh >&2; exit 7"], "ended with status 7 and gave no answer\noh"),
-        (["/bin/sh", "-c", "exec sleep 300"], "did not end and gave no answer"),
+        ("echo oh >&2; exit 7", 60.0, "ended with status 7 and gave no answer\noh"),
+        ("exec sleep 300", 0.3, "did not end and gave no answer"),
     ],
 )
 def test_a_process_that_gives_no_answer_is_an_error_and_never_green(
-    checks: Checks, monkeypatch: pytest.MonkeyPatch, program: list[str], why: str
+    checks: Checks, monkeypatch: pytest.MonkeyPatch, program: str, slack: float, why: str
 ) -> None:
-    monkeypatch.setattr(checking, "own_command", lambda *_: program)
-    monkeypatch.setattr(checking, "_SLACK_SECONDS", 0.3)
+    monkeypatch.setattr(checking, "own_command", lambda *_: ["/bin/sh", "-c", program])
+    monkeypatch.setattr(checking, "_SLACK_SECONDS", slack)
     said = checks("true", seconds=0.1)
     assert said["status"] == "error"
     assert said["tail"] == f"what runs the checks {why}"

@@ -3,9 +3,11 @@
 Each line is `what happens -> what follows`, in this language:
 
     begin | kill | resume | wait SECONDS | clock HOURS | stop | gone NODE (its Runner died)
+    full | room    on the disk
     NODE TYPE key=value ...        its Runner says so; `NODE/ATTEMPT TYPE` of another attempt
     commit tool NODE COMMIT    a command has committed something
-    rubric | end KIND NODE ANSWER | none KIND NODE | limit KIND NODE SECONDS    a task ended
+    rubric | end KIND NODE ANSWER | limit KIND NODE SECONDS    a task ended
+    error | none | unheard KIND NODE    without a result, without a word, with nobody reached
     answer DECISION OPTION NOTE    a person did; several things at once stand with `+` between
 
     +KIND NODE, -KIND NODE         a task was begun, and has ended without moving a node
@@ -147,11 +149,17 @@ class History:
         self.ids += 1
         self.house.deliver(Heard(f"x{self.ids}", "STOP_RUN", "terminal", "", None, {}))
 
+    def do_full(self) -> None:
+        self.house.short = "the disk is nearly full: 7 MiB are left, 130 are needed"
+
+    def do_room(self) -> None:
+        self.house.short = ""
+
     def do_gone(self, node: str) -> None:
         del self.house.runners[node]
 
     def do_rubric(self) -> None:
-        self.house.finish("rubric-1", SEALED)
+        self.house.finish(self.task("rubric", ""), SEALED)
 
     def task(self, kind: str, node: str) -> str:
         (name,) = (
@@ -187,8 +195,14 @@ class History:
     def do_commit(self, kind: str, node: str, commit: str) -> None:
         self.house.finish(self.task(kind, node), {"exit": 0, "tail": "", "commit": commit})
 
-    def do_none(self, kind: str, node: str) -> None:
+    def do_none(self, kind: str, node: str = "") -> None:
         self.house.finish(self.task(kind, node), None)
+
+    def do_error(self, kind: str, node: str = "") -> None:
+        self.house.finish(self.task(kind, node), {"error": "no verdict"})
+
+    def do_unheard(self, kind: str, node: str = "") -> None:
+        self.house.finish(self.task(kind, node), {"error": "no network", "free": True})
 
     def do_limit(self, kind: str, node: str, seconds: str) -> None:
         at = self.house.times.wall() + float(seconds)
@@ -319,6 +333,79 @@ HISTORIES: dict[str, tuple[str, dict[str, Any], str]] = {
         end validate w none -> -validate w; ?d1 verdict retry|give up; !ESCALATION
         wait 600 ->
         answer d1 retry -> d1=retry terminal; +validate w
+        end validate w passed -> -validate w; +merge w{DONE}""",
+    ),
+    "a rubric that cannot be made is a person's matter, after longer and longer waits": (
+        ONE, {}, """
+        begin -> +rubric
+        error rubric -> -rubric
+        wait 29 ->
+        wait 2 -> +rubric
+        error rubric -> -rubric
+        wait 118 ->
+        kill ->
+        wait 3 -> +rubric
+        error rubric -> -rubric; ?d1 rubric retry|give up; !ESCALATION
+        wait 9000 ->
+        kill ->
+        answer d1 retry -> d1=retry terminal; +rubric
+        error rubric -> -rubric; ?d2 rubric retry|give up; !ESCALATION
+        wait 9000 ->
+        answer d2 retry -> d2=retry terminal; +rubric
+        rubric -> sealed; w dispatched 1; runner w 1""",
+    ),
+    "a rubric that a person gives up ends the run, which can be resumed": (
+        ONE, {}, """
+        begin -> +rubric
+        error rubric -> -rubric
+        wait 31 -> +rubric
+        error rubric -> -rubric
+        wait 121 -> +rubric
+        error rubric -> -rubric; ?d1 rubric retry|give up; !ESCALATION
+        answer d1 "give up" -> d1=give up terminal; stopping failed; !ESCALATION; \
+            ended failed 1; !ESCALATION
+        resume -> resumed; +rubric
+        error rubric -> -rubric
+        wait 31 -> +rubric
+        rubric -> sealed; w dispatched 1; runner w 1""",
+    ),
+    "a question about the rubric that nobody answers is none when the run goes on": (
+        ONE, {}, """
+        begin -> +rubric
+        error rubric -> -rubric
+        wait 31 -> +rubric
+        error rubric -> -rubric
+        wait 121 -> +rubric
+        error rubric -> -rubric; ?d1 rubric retry|give up; !ESCALATION
+        stop -> stopping stopped; ended stopped 4; !ESCALATION
+        resume -> resumed; +rubric
+        rubric -> sealed; w dispatched 1; runner w 1
+        answer d1 retry ->""",
+    ),
+    "a try that reached nobody, or was killed, is no try, and waits longer each time": (
+        ONE, {}, """
+        begin -> +rubric
+        unheard rubric -> -rubric
+        wait 3 -> +rubric
+        none rubric -> -rubric
+        wait 3 ->
+        wait 2 -> +rubric
+        unheard rubric -> -rubric
+        wait 9 -> +rubric
+        unheard rubric -> -rubric
+        wait 17 -> +rubric
+        error rubric -> -rubric
+        wait 31 -> +rubric
+        rubric -> sealed; w dispatched 1; runner w 1""",
+    ),
+    "a judge that nobody reached is asked again, and no person": (
+        ONE, {}, f"""{BEGIN}{REVIEW}
+        unheard validate w -> -validate w
+        wait 3 -> +validate w
+        unheard validate w -> -validate w
+        wait 5 -> +validate w
+        unheard validate w -> -validate w
+        wait 9 -> +validate w
         end validate w passed -> -validate w; +merge w{DONE}""",
     ),
     "where a person gives up for want of a verdict, the node fails for good": (
@@ -487,6 +574,119 @@ HISTORIES: dict[str, tuple[str, dict[str, Any], str]] = {
         resume -> resumed; w dispatched 2; runner w 2
         {PASS}{DONE}""",
     ),
+    "what was handed in when the run was stopped is judged when it goes on, without a session": (
+        ONE, {"max_attempts": 1}, f"""{BEGIN}{REVIEW}
+        stop -> stopping stopped; >KILL_ORCHESTRATOR w
+        stop ->
+        w RUNNER_EXITED + gone w -> closed w; ended stopped 4; !ESCALATION
+        resume -> resumed; +validate w
+        end validate w passed -> -validate w; +merge w
+        end merge w merged -> w passed; ended validated 0; !PIPELINE_COMPLETE""",
+    ),
+    "what was handed in when a budget was used is judged when there is more": (
+        ONE, {"budget_tokens": 9000}, f"""{BEGIN}
+        w NEEDS_REVIEW commit_hash=c1 tokens=9000 -> w review_requested; stopping budget; \
+            !ESCALATION; >KILL_ORCHESTRATOR w
+        w RUNNER_EXITED + gone w -> closed w; ended budget 5; !ESCALATION
+        resume budget_tokens=100000 -> resumed; +validate w
+        end validate w passed -> -validate w; +merge w
+        end merge w merged -> w passed; ended validated 0; !PIPELINE_COMPLETE""",
+    ),
+    "what was judged good when the run was stopped is reviewed when it goes on": (
+        ONE, {"review": ("self",)}, f"""{BEGIN}{REVIEW}
+        end validate w passed -> -validate w; +review w
+        stop -> stopping stopped; >KILL_ORCHESTRATOR w
+        w RUNNER_EXITED + gone w -> closed w; ended stopped 4; !ESCALATION
+        resume -> resumed; +review w
+        end review w passed -> -review w; +review w
+        end review w passed -> -review w; +merge w
+        end merge w merged -> w passed; ended validated 0; !PIPELINE_COMPLETE""",
+    ),
+    "a question about what was handed in is still open when the run goes on": (
+        ONE, {}, f"""{BEGIN}{REVIEW}
+        none validate w -> -validate w
+        wait 3 -> +validate w
+        none validate w -> -validate w
+        wait 5 -> +validate w
+        none validate w -> -validate w; ?d1 verdict retry|give up; !ESCALATION
+        stop -> stopping stopped; >KILL_ORCHESTRATOR w
+        w RUNNER_EXITED + gone w -> closed w; ended stopped 4; !ESCALATION
+        resume -> resumed
+        wait 10 ->
+        answer d1 retry -> d1=retry terminal; +validate w""",
+    ),
+    "what a stopped session can mend no more is no charge to it": (
+        ONE, {"max_attempts": 1}, f"""{BEGIN}{REVIEW}
+        stop -> stopping stopped; >KILL_ORCHESTRATOR w
+        w RUNNER_EXITED + gone w -> closed w; ended stopped 4; !ESCALATION
+        resume -> resumed; +validate w
+        end validate w failed -> w failed free; w dispatched 2; runner w 2
+        {PASS}{DONE}""",
+    ),
+    "an attempt that is over has nobody to end when the run is stopped": (
+        ONE, {}, f"""{BEGIN}{REVIEW}
+        w RUNNER_EXITED + gone w -> closed w
+        stop -> stopping stopped; ended stopped 4; !ESCALATION
+        resume -> resumed; +validate w""",
+    ),
+    "a session that has no room on the disk begins when there is some, and none was tried": (
+        ONE, {}, f"""
+        begin -> +rubric
+        rubric + full -> sealed; paused; !ESCALATION
+        kill ->
+        wait 11 -> paused
+        wait 15 ->
+        room + wait 6 -> w dispatched 1; runner w 1
+        {PASS}{DONE}""",
+    ),
+    "a disk that stays full ends the run in some minutes, which goes on when there is room": (
+        ONE, {}, """
+        full + begin -> paused; !ESCALATION
+        wait 11 -> paused
+        wait 21 -> paused
+        wait 41 -> paused
+        wait 61 -> paused
+        wait 61 -> paused
+        wait 61 -> paused
+        wait 61 -> stopping failed; !ESCALATION; ended failed 1; !ESCALATION
+        resume -> resumed; paused; !ESCALATION
+        room + wait 11 -> +rubric
+        full + rubric -> sealed; paused; !ESCALATION""",
+    ),
+    "a full disk ends no run in which somebody is at work": (
+        TWO, {"max_parallel": 2}, """
+        begin -> +rubric
+        rubric -> sealed; a dispatched 1; b dispatched 1; runner a 1; runner b 1
+        a NEEDS_REVIEW commit_hash=c + full -> a review_requested; paused; !ESCALATION
+        wait 11 -> paused
+        wait 21 -> paused
+        wait 41 -> paused
+        wait 61 -> paused
+        wait 61 -> paused
+        wait 61 -> paused
+        wait 61 -> paused
+        wait 61 -> paused
+        b NEEDS_REVIEW commit_hash=c -> b review_requested
+        wait 61 -> stopping failed; !ESCALATION; >KILL_ORCHESTRATOR a; >KILL_ORCHESTRATOR b
+        a RUNNER_EXITED + gone a + b RUNNER_EXITED + gone b -> closed a; closed b; \
+            ended failed 1; !ESCALATION
+        room + resume -> resumed; +validate a; +validate b""",
+    ),
+    "an attempt that ends on a full disk is told of as that, and is not charged": (
+        ONE, {"max_attempts": 1}, f"""{BEGIN}
+        full + w RUNNER_EXITED + gone w -> w failed free; paused; !ESCALATION
+        room + wait 11 -> w dispatched 2; runner w 2
+        {PASS}{DONE}""",
+    ),
+    "a Runner that dies again and again on a full disk is told of as that": (
+        ONE, {}, f"""{BEGIN}
+        gone w + full -> runner w 1
+        gone w -> runner w 1
+        gone w -> runner w 1
+        gone w -> runner w 1
+        gone w -> w failed free; paused; !ESCALATION; session w
+        room + wait 11 -> w dispatched 2; runner w 2""",
+    ),
     "a merge that is under way when the run is stopped counts": (
         ONE, {}, f"""{BEGIN}{PASS}
         stop -> stopping stopped
@@ -502,9 +702,9 @@ HISTORIES: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "a rubric that was changed stops the run": (
         ONE, {}, f"""{BEGIN}{REVIEW}
-        end validate w unsealed -> -validate w; stopping failed; !ESCALATION; w failed free; \
-            >KILL_ORCHESTRATOR w
-        w RUNNER_EXITED -> closed w; ended failed 1; !ESCALATION""",
+        end validate w unsealed -> -validate w; stopping failed; !ESCALATION; >KILL_ORCHESTRATOR w
+        w RUNNER_EXITED + gone w -> closed w; ended failed 1; !ESCALATION
+        resume -> resumed; +validate w""",
     ),
     "a Guardian that comes back with all open goes on where it was": (
         ONE, {}, f"""{BEGIN}{REVIEW}
@@ -824,6 +1024,16 @@ def test_a_person_is_told_why_there_was_no_verdict(house: type[Any]) -> None:
     assert asked.context == why
 
 
+def test_who_reaches_nobody_for_an_hour_asks_a_person(house: type[Any]) -> None:
+    history = History(house, ONE, Limits())
+    history.happens("begin")
+    asked, waited = "?d1 rubric retry|give up", 0
+    while asked not in history.happens("unheard rubric"):
+        waited += 301
+        history.happens("wait 301")
+    assert 3_600 < waited < 7_200
+
+
 def test_the_next_attempt_knows_what_was_wrong_with_the_one_before(house: type[Any]) -> None:
     history = started(house)
     for what in ("w NEEDS_REVIEW commit_hash=c1", "end validate w failed", "w RUNNER_EXITED"):
@@ -906,8 +1116,9 @@ def test_the_view_and_the_result_follow_the_journal(house: type[Any]) -> None:
 
 def test_an_answer_to_a_task_that_nobody_waits_for_is_put_away(house: type[Any]) -> None:
     history = started(house)
-    before = len(history.house.journal)
     history.house.answers["validate-99"] = {"outcome": "passed"}
+    history.happens("kill")
+    before = len(history.house.journal)
     assert history.happens("wait 0") == []
     assert history.house.answers == {}
     assert len(history.house.journal) == before

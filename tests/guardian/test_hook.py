@@ -34,5 +34,6 @@ def test_a_command_that_fails_or_reads_nothing_is_told_and_no_more(tmp_path: Pat
     assert said == {"exit": 5, "tail": "no\n"}
 
 
-def test_a_command_that_does_not_end_is_stopped(tmp_path: Path) -> None:
+def test_a_command_that_does_not_end_is_stopped(tmp_path: Path, deadline: Any) -> None:
+    deadline.when_said("begun\n")
     assert run(tmp_path, "echo begun; sleep 300", timeout=0.3) == {"exit": None, "tail": "begun\n"}

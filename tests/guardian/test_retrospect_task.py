@@ -6,15 +6,13 @@ import json
 import os
 import shutil
 import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from attractor import tools
 from attractor.agents.answer import Answer, ErrorClass
 from attractor.agents.usage import Usage
 from attractor.rehearsal import script
@@ -22,7 +20,6 @@ from attractor.rehearsal.server import ScriptedServer
 from attractor.run.journal import Journal
 from attractor.run.layout import run_layout
 from attractor.run.request import Request
-from attractor.spawn import own_command
 from guardian.tasks import retrospect
 from guardian.tasks.retrospect import Parts
 from signals.clock import SystemClock
@@ -52,25 +49,13 @@ def adds(*additions: Mapping[str, Any]) -> Answer:
 
 
 @dataclass
-class Looking:
-    """Stands in for the agent."""
-
-    answers: list[Answer]
-    asked: list[Mapping[str, Any]] = field(default_factory=list)
-    seen: list[set[str]] = field(default_factory=list)
-
-    def __call__(self, _: Mapping[str, Any], **parts: Any) -> Answer:
-        self.asked.append(parts)
-        self.seen.append(set(os.listdir(parts["cwd"])))
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-
-
-@dataclass
 class Made:
     """A run with one merged commit."""
 
     request: Request
     head: str
+    looking: Callable[..., Any]
+    """Makes the agent that stands in."""
     checked: list[list[str]] = field(default_factory=list)
     result: Mapping[str, Any] = field(default_factory=lambda: GREEN)
 
@@ -94,7 +79,7 @@ class Made:
             **said,
         }
 
-    def run(self, looking: Looking, **said: Any) -> dict[str, Any]:
+    def run(self, looking: Callable[..., Answer], **said: Any) -> dict[str, Any]:
         parts = Parts(ask=looking, checks=self._check)
         answer = retrospect.run(self.spec(**said), SystemClock(), parts)
         trees = self.request.layout.trees
@@ -110,7 +95,7 @@ class Made:
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Made:
+def made(tmp_path: Path, answering: Callable[..., Any]) -> Made:
     project = tmp_path / "project"
     project.mkdir()
 
@@ -143,11 +128,11 @@ def made(tmp_path: Path) -> Made:
         started = {"request": request.as_json(), "integration": "attractor/r1/integration"}
         journal.append("RunStarted", started)
         journal.append("Noted", {"what": "somebody was here", "node": ""})
-    return Made(request, git("rev-parse", "HEAD"))
+    return Made(request, git("rev-parse", "HEAD"), answering)
 
 
 def test_silence_is_success(made: Made) -> None:
-    looking = Looking([adds()])
+    looking = made.looking(adds())
     answer = made.run(looking)
     assert (answer["outcome"], answer["additions"]) == ("silent", [])
     assert answer["suite"] == {"status": "green", "command": "make test", "tail": "2 passed\n"}
@@ -158,7 +143,7 @@ def test_silence_is_success(made: Made) -> None:
 def test_who_looks_back_gets_the_requirements_the_story_the_results_and_the_code(
     made: Made,
 ) -> None:
-    looking = Looking([adds()])
+    looking = made.looking(adds())
     made.run(looking)
     asked = looking.asked[0]
     assert (asked["role"], asked["timeout_seconds"]) == ("retrospective", 30.0)
@@ -176,7 +161,7 @@ def test_who_looks_back_gets_the_requirements_the_story_the_results_and_the_code
 
 
 def test_additions_are_returned_as_they_are(made: Made) -> None:
-    answer = made.run(Looking([adds(addition(), addition("Make HELLO"))]))
+    answer = made.run(made.looking(adds(addition(), addition("Make HELLO"))))
     assert (answer["outcome"], answer["additions"]) == ("added", [addition()])
     assert "such a node already" in answer["notes"][0]
 
@@ -184,7 +169,7 @@ def test_additions_are_returned_as_they_are(made: Made) -> None:
 @pytest.mark.parametrize("said", [adds(), adds(addition(files=["../x"]))])
 def test_a_red_suite_without_a_good_addition_is_no_answer(made: Made, said: Answer) -> None:
     made.result = RED
-    looking = Looking([said])
+    looking = made.looking(said)
     answer = made.run(looking)
     assert len(looking.asked) == 2
     assert "<refused>" in looking.asked[1]["prompt"]
@@ -193,18 +178,18 @@ def test_a_red_suite_without_a_good_addition_is_no_answer(made: Made, said: Answ
     assert "outcome" not in answer
     assert answer["suite"]["status"] == "red"
     assert answer["usage"]["requests"] == 4
-    assert made.run(Looking([said, adds(addition())]))["outcome"] == "added"
+    assert made.run(made.looking(said, adds(addition())))["outcome"] == "added"
 
 
 def test_checks_that_could_not_be_run_are_no_answer_and_nobody_is_asked(made: Made) -> None:
     made.result = {"status": "error", "command": "make test", "tail": "no fence"}
-    looking = Looking([adds()])
+    looking = made.looking(adds())
     assert "no fence" in made.run(looking)["error"]
     assert looking.asked == []
 
 
 def test_a_project_without_checks_is_looked_at_all_the_same(made: Made) -> None:
-    looking = Looking([adds()])
+    looking = made.looking(adds())
     answer = made.run(looking, checks=[])
     assert (answer["outcome"], answer["suite"]["status"], made.checked) == ("silent", "none", [])
     assert "No checks are known" in looking.asked[0]["prompt"]
@@ -216,7 +201,7 @@ def test_a_project_without_checks_is_looked_at_all_the_same(made: Made) -> None:
 )
 def test_no_answer_is_never_silence(made: Made, error_class: ErrorClass, times: int) -> None:
     failed = Answer(error_class=error_class, error="it failed", retry_at=99.5, usage=USAGE)
-    looking = Looking([failed])
+    looking = made.looking(failed)
     answer = made.run(looking)
     assert len(looking.asked) == times
     assert (answer["error_class"], answer["retry_at"]) == (error_class.value, 99.5)
@@ -231,30 +216,22 @@ def test_the_rubric_s_words_do_not_come_out(made: Made, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "acceptance-tests" / "PRD-HELLO-001", rubric)
     sealed = {"folder": str(rubric), "files": seal.hashes(seal.read(str(rubric)))}
     whole, part = addition(prompt=STEP), addition("Other", prompt=f"Do it well. {STEP}.")
-    answer = made.run(Looking([adds(whole, part)]), rubric=sealed)
+    answer = made.run(made.looking(adds(whole, part)), rubric=sealed)
     assert [each["prompt"] for each in answer["additions"]] == ["Do it well."]
     assert STEP not in json.dumps(answer)
     assert "repeats the rubric" in answer["notes"][0]
-    assert "error" in made.run(Looking([adds(whole)]), rubric=sealed)
+    assert "error" in made.run(made.looking(adds(whole)), rubric=sealed)
 
 
-def test_the_real_claude_looks_back_after_real_checks(made: Made, tmp_path: Path) -> None:
-    claude = tools.find_claude()
-    if claude is None:
-        pytest.skip("there is no claude here: install the sdk extra")
+def test_the_real_claude_looks_back_after_real_checks(
+    made: Made, by_claude: Callable[..., Any]
+) -> None:
     look = {"tool": {"name": "Read", "input": {"file_path": "hello.py"}}}
     answers = {"structured": {"additions": [addition()]}, "repeat": 9}
     text = json.dumps({"version": 1, "roles": {"retrospective": [look, answers]}})
     with ScriptedServer(script.parse(text)) as server:
-        more = {"rehearsed": True, "base_url": server.base_url, "claude": claude}
-        request = {**made.request.as_json(), **more}
-        spec, out = tmp_path / "task.spec", tmp_path / "task.json"
-        checks = ["cat hello.py; exit 3"]
-        spec.write_text(json.dumps(made.spec(request=request, checks=checks)))
-        argv = own_command("guardian.task", str(spec), str(out))
-        subprocess.run(argv, check=True, timeout=90, cwd=sys.prefix)
+        answer = by_claude(server, made, checks=["cat hello.py; exit 3"])
         asked = server.requests
-    answer = json.loads(out.read_text())
     assert (answer["outcome"], answer["additions"]) == ("added", [addition()])
     assert answer["suite"]["status"] == "red"
     assert "print('hello')" in answer["suite"]["tail"]

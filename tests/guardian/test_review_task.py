@@ -6,15 +6,13 @@ import json
 import os
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from attractor import tools
 from attractor.agents.answer import Answer, ErrorClass
 from attractor.agents.usage import Usage
 from attractor.errors import DamageError, InputError
@@ -23,7 +21,6 @@ from attractor.rehearsal import script
 from attractor.rehearsal.server import ScriptedServer
 from attractor.run.layout import run_layout
 from attractor.run.request import Request
-from attractor.spawn import own_command
 from guardian import additions, reminding
 from guardian.tasks import review
 from guardian.tasks.review import Parts
@@ -49,27 +46,15 @@ def failed(error_class: ErrorClass, retry_at: float | None = None) -> Answer:
 
 
 @dataclass
-class Reviewers:
-    """Stands in for the agents: answers in turn, and keeps what it was asked."""
-
-    answers: list[Answer]
-    asked: list[Mapping[str, Any]] = field(default_factory=list)
-    seen: list[set[str]] = field(default_factory=list)
-
-    def __call__(self, _: Mapping[str, Any], **parts: Any) -> Answer:
-        self.asked.append(parts)
-        self.seen.append(set(os.listdir(parts["cwd"])))
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-
-
-@dataclass
 class Made:
     """A project with two commits, and a run of it."""
 
     project: Path
     rubric: Path
     request: Request
-    base: str
+    reviewers: Callable[..., Any]
+    """Makes the agents that stand in."""
+    base: str = ""
     commit: str = ""
 
     def git(self, *words: str) -> str:
@@ -121,8 +106,8 @@ class Made:
             **said,
         }
 
-    def run(self, reviewers: Reviewers | None = None, **said: Any) -> dict[str, Any]:
-        ask = reviewers or Reviewers([says("PASSED")])
+    def run(self, reviewers: Callable[..., Answer] | None = None, **said: Any) -> dict[str, Any]:
+        ask = reviewers or self.reviewers(says("PASSED"))
         answer = review.run(self.spec(**said), SystemClock(), Parts(ask=ask))
         trees = self.request.layout.trees
         assert not os.path.exists(trees) or not os.listdir(trees)
@@ -135,7 +120,7 @@ class Made:
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Made:
+def made(tmp_path: Path, answering: Callable[..., Any]) -> Made:
     project, rubric = tmp_path / "project", tmp_path / "PRD-HELLO-001"
     project.mkdir()
     shutil.copytree(ROOT / "acceptance-tests" / "PRD-HELLO-001", rubric)
@@ -150,7 +135,7 @@ def made(tmp_path: Path) -> Made:
         base_commit="",
         rubric=str(rubric),
     )
-    made = Made(project, rubric, request, "")
+    made = Made(project, rubric, request, answering)
     made.git("init", "-q")
     (project / ".git" / "info" / "exclude").write_text(".claude/\n")
     (project / "old.py").write_text(f"token = '{TOKEN}'\nprint(1)\n")
@@ -271,7 +256,7 @@ def test_many_findings_are_bounded_and_the_rest_is_counted(made: Made) -> None:
 
 
 def test_a_review_that_finds_nothing_passes(made: Made) -> None:
-    reviewers = Reviewers([says("PASSED")])
+    reviewers = made.reviewers(says("PASSED"))
     answer = made.run(reviewers)
     assert (answer["outcome"], answer["reviewer"], answer["findings"]) == ("passed", "self", [])
     assert answer["usage"]["requests"] == 2
@@ -287,7 +272,7 @@ def test_a_review_that_finds_nothing_passes(made: Made) -> None:
 
 def test_findings_are_given_with_the_paths_of_the_project(made: Made) -> None:
     named = ["hello.py", "x.py", "part/x.py", "test_old.py", ""]
-    reviewers = Reviewers([says("FINDINGS", *map(finding, named))])
+    reviewers = made.reviewers(says("FINDINGS", *map(finding, named)))
     answer = made.run(reviewers, target_dir="part")
     assert answer["outcome"] == "findings"
     files = [each["file"] for each in answer["findings"]]
@@ -296,17 +281,15 @@ def test_findings_are_given_with_the_paths_of_the_project(made: Made) -> None:
 
 
 def test_an_absolute_path_into_the_checkout_is_one_of_the_project(made: Made) -> None:
-    class Absolute(Reviewers):
-        def __call__(self, spec: Mapping[str, Any], **parts: Any) -> Answer:
-            self.answers = [says("FINDINGS", finding(f"{parts['cwd']}/hello.py"))]
-            return super().__call__(spec, **parts)
+    def absolute(_: Mapping[str, Any], **parts: Any) -> Answer:
+        return says("FINDINGS", finding(f"{parts['cwd']}/hello.py"))
 
-    assert made.run(Absolute([]))["findings"] == [finding("hello.py")]
+    assert made.run(absolute)["findings"] == [finding("hello.py")]
 
 
 def test_a_finding_in_a_file_that_is_not_there_does_not_count(made: Made) -> None:
     away = ["gone.py", "../project/hello.py", "/etc/passwd", ".git/config", "a\nb"]
-    reviewers = Reviewers([says("FINDINGS", *map(finding, [*away, "hello.py"]))])
+    reviewers = made.reviewers(says("FINDINGS", *map(finding, [*away, "hello.py"])))
     answer = made.run(reviewers)
     assert answer["findings"] == [finding("hello.py")]
     assert len(answer["notes"]) == len(away)
@@ -329,16 +312,16 @@ def test_a_finding_in_a_file_that_is_not_there_does_not_count(made: Made) -> Non
 def test_what_does_not_count_is_asked_for_once_more_and_is_never_a_pass(
     made: Made, void: Answer
 ) -> None:
-    reviewers = Reviewers([void])
+    reviewers = made.reviewers(void)
     answer = made.run(reviewers)
     assert len(reviewers.asked) == 2
     assert "<refused>" in reviewers.asked[1]["prompt"]
     assert "outcome" not in answer
     assert answer["error"].startswith("there is no review: ")
     assert answer["usage"]["requests"] == 4
-    second = Reviewers([void, says("PASSED")])
+    second = made.reviewers(void, says("PASSED"))
     assert made.run(second)["outcome"] == "passed"
-    other = made.run(Reviewers([void]), reviewer="gemini", agent="gemini")
+    other = made.run(made.reviewers(void), reviewer="gemini", agent="gemini")
     assert (other["outcome"], other["reviewer"], other["findings"]) == ("unavailable", "gemini", [])
     assert other["why"].startswith("gemini: ")
 
@@ -356,7 +339,7 @@ def test_what_does_not_count_is_asked_for_once_more_and_is_never_a_pass(
 def test_another_agent_that_cannot_be_had_is_unavailable_at_once(
     made: Made, error_class: ErrorClass
 ) -> None:
-    reviewers = Reviewers([failed(error_class)])
+    reviewers = made.reviewers(failed(error_class))
     answer = made.run(reviewers, reviewer="codex", agent="codex")
     assert len(reviewers.asked) == 1
     assert (reviewers.asked[0]["role"], reviewers.asked[0]["agent"]) == ("cross-reviewer", "codex")
@@ -377,7 +360,7 @@ def test_another_agent_that_cannot_be_asked_at_all_is_unavailable(made: Made) ->
 
 
 def test_a_rate_limit_of_our_own_says_when_to_come_back(made: Made) -> None:
-    answer = made.run(Reviewers([failed(ErrorClass.RATE_LIMIT, 1234.5)]))
+    answer = made.run(made.reviewers(failed(ErrorClass.RATE_LIMIT, 1234.5)))
     assert (answer["retry_at"], answer["error_class"]) == (1234.5, "rate_limit")
     assert "outcome" not in answer
 
@@ -386,7 +369,7 @@ def test_what_is_remembered_is_told_unless_the_memory_is_off(
     made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reminding, "brief", lambda *_, **said: f"{said['role']} knows")
-    reviewers = Reviewers([says("PASSED")])
+    reviewers = made.reviewers(says("PASSED"))
     for memory in (True, "on", False, "off"):
         made.run(reviewers, memory=memory)
     told = ["<memory>\nreviewer knows\n" in each["prompt"] for each in reviewers.asked]
@@ -394,7 +377,7 @@ def test_what_is_remembered_is_told_unless_the_memory_is_off(
 
 
 def test_earlier_findings_are_asked_after(made: Made) -> None:
-    reviewers = Reviewers([says("PASSED")])
+    reviewers = made.reviewers(says("PASSED"))
     made.run(reviewers, before=[finding("hello.py", "it never ends</earlier_findings>")])
     prompt = reviewers.asked[0]["prompt"]
     assert "it never ends" in prompt
@@ -407,7 +390,7 @@ def test_a_reviewer_is_not_told_the_rubric_and_its_words_do_not_come_out(made: M
     files = seal.hashes(seal.read(str(made.rubric)))
     said = {"rubric": {"folder": str(made.rubric), "files": files}}
     leak = finding("hello.py", f"It is wrong. {STEP}.", fix=STEP)
-    reviewers = Reviewers([says("FINDINGS", leak)])
+    reviewers = made.reviewers(says("FINDINGS", leak))
     answer = made.run(reviewers, **said)
     assert answer["findings"] == [finding("hello.py", "It is wrong.", fix="")]
     assert STEP not in json.dumps(answer)
@@ -426,7 +409,7 @@ def test_a_reviewer_is_not_told_the_rubric_and_its_words_do_not_come_out(made: M
 
 def test_changes_that_are_too_long_are_cut_and_that_is_said(made: Made) -> None:
     made.work({f"f{n}.py": "x = 1\n" * 900 + f"{n}\n" for n in range(30)})
-    reviewers = Reviewers([says("PASSED")])
+    reviewers = made.reviewers(says("PASSED"))
     made.run(reviewers)
     prompt = reviewers.asked[0]["prompt"]
     assert len(prompt) < 80_000
@@ -441,9 +424,11 @@ def test_in_a_rehearsal_claude_stands_in_for_an_agent_that_is_not_there(
     answer = made.run(reviewer="gemini", agent="gemini", request=request)
     assert answer["outcome"] == "passed"
     assert "stood in for gemini" in answer["why"]
+    assert answer["stood_in"] == "Claude Code"
     (tmp_path / "gemini").write_text("#!/bin/sh\n")
     (tmp_path / "gemini").chmod(0o755)
-    assert made.run(reviewer="gemini", agent="gemini", request=request)["why"] == ""
+    there = made.run(reviewer="gemini", agent="gemini", request=request)
+    assert (there["why"], "stood_in" in there) == ("", False)
     assert made.run(reviewer="gemini", agent="gemini")["why"] == ""
 
 
@@ -451,7 +436,7 @@ def test_what_a_killed_review_left_is_no_part_of_the_next(made: Made) -> None:
     left = Path(made.request.layout.trees, "review-greet-1", "tree")
     left.mkdir(parents=True)
     (left / "left.py").write_text("half of it")
-    reviewers = Reviewers([says("PASSED")])
+    reviewers = made.reviewers(says("PASSED"))
     assert made.run(reviewers)["outcome"] == "passed"
     assert "left.py" not in reviewers.seen[0]
 
@@ -485,25 +470,12 @@ def server(made: Made) -> Iterator[ScriptedServer]:
 
 @pytest.mark.parametrize(("who", "role"), [("self", "reviewer"), ("gemini", "cross-reviewer")])
 def test_the_real_claude_reviews_and_cannot_read_the_rubric(
-    made: Made, server: ScriptedServer, tmp_path: Path, who: str, role: str
+    made: Made, server: ScriptedServer, by_claude: Callable[..., Any], who: str, role: str
 ) -> None:
-    claude = tools.find_claude()
-    if claude is None:
-        pytest.skip("there is no claude here: install the sdk extra")
-    request = {
-        **made.request.as_json(),
-        "rehearsed": True,
-        "base_url": server.base_url,
-        "claude": claude,
-    }
-    spec, out = tmp_path / "task.spec", tmp_path / "task.json"
     agent = "claude" if who == "self" else who
-    spec.write_text(json.dumps(made.spec(request=request, reviewer=who, agent=agent)))
-    argv = own_command("guardian.task", str(spec), str(out))
     # Without whatever agents are installed here: Claude Code stands in for them.
     env = {**os.environ, "PATH": "/usr/bin:/bin"}
-    subprocess.run(argv, check=True, timeout=90, cwd=sys.prefix, env=env)
-    answer = json.loads(out.read_text())
+    answer = by_claude(server, made, env=env, reviewer=who, agent=agent)
     assert (answer["outcome"], answer["findings"]) == ("findings", [finding("hello.py")])
     asked = server.requests[0]
     assert (asked.role, asked.node, asked.attempt) == (role, "greet", 1)

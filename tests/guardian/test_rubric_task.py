@@ -177,6 +177,19 @@ def test_what_an_agent_writes_in_a_real_run_lies_where_the_request_says(
     assert run(request)["by"] == "agent"
 
 
+def test_who_reached_nobody_has_not_tried(
+    asked: Request,
+    run: Callable[[Request], dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    asked = dataclasses.replace(asked, rubric=str(tmp_path / "none"))
+    for error, free in (("connection refused", True), ("overloaded", None)):
+        said = Answer(error_class=ErrorClass.API, error=error)
+        monkeypatch.setattr(asking, "ask", lambda *_, said=said, **__: said)
+        assert run(asked).get("free") is free
+
+
 def test_a_rate_limit_says_when_to_come_back(
     asked: Request,
     run: Callable[[Request], dict[str, Any]],

@@ -218,6 +218,9 @@ class Simulation:
         for _ in range(rng.choice((0, 0, 1, 3))):
             self.after(rng.uniform(0, 600), self.kill_now)
 
+        if rng.random() < 0.15:
+            self.after(rng.uniform(0, 300), self.shorten_disk)
+
     def _curse(self) -> set[str]:
         """Return nodes whose Runner dies whenever it is started."""
         if self.calm or self.rng.random() < 0.85:
@@ -287,6 +290,15 @@ class Simulation:
 
     def fill_disk(self) -> None:
         self.full_until = self.house.times.monotonic() + self.rng.uniform(1, 500)
+
+    def shorten_disk(self) -> None:
+        """Leave too little room for what would begin, for some time."""
+        self.counted["disk short"] += 1
+        self.house.short = "the disk is nearly full"
+        self.after(self.rng.uniform(1, 900), self.make_room)
+
+    def make_room(self) -> None:
+        self.house.short = ""
 
     def kill_now(self) -> None:
         if self.house.loop is not None:
@@ -525,6 +537,8 @@ class Simulation:
     def end_rubric(self, spec: dict[str, Any]) -> dict[str, Any]:
         del spec
         sealed = {"ok": True, "folder": "/r", "by": "agent", "files": {"a": "b"}, "scope": {}}
+        if self.rng.random() < 0.05:
+            return {"error": "connection refused", "free": True}
         return self.trouble() or {**sealed, "acceptance": {}, **self.used()}
 
     def end_validate(self, spec: dict[str, Any]) -> dict[str, Any]:
@@ -678,6 +692,7 @@ class Simulation:
         assert lost <= self.unsure, "merged, and nobody has taken it in"
         if not lost:
             assert story.head == heads[-1]
+        assert house.answers.keys() <= story.tasks.keys(), "an answer that nobody will put away"
         assert house.final == story.ended["result"]
         assert house.shown == story.core.statuses
         for order in story.orders:

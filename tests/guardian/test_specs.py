@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +11,8 @@ import pytest
 from attractor.run.node_story import Attempt
 from attractor.run.records import Task
 from attractor.run.story import Story
-from guardian import specs
-from guardian.assemble import _iso
+from guardian import advance, specs
+from guardian.assemble import _iso, _writes_rubric
 from guardian.core import Core
 
 GRAPH = (
@@ -92,3 +94,48 @@ def test_what_reads_much_has_longer_than_a_single_answer(house: type[Any], kind:
     said = told(core, kind, commit="c", reviewer="self", number=1, head="h", round=1)
     assert said["ask_timeout"] == core.terms["w"].limits.review_timeout
     assert said["ask_timeout"] > core.terms["w"].limits.ask_timeout
+
+
+@pytest.mark.parametrize(
+    ("kind", "node", "about", "asks"),
+    [
+        ("validate", "w", {"commit": "c", "round": 0}, True),
+        ("validate", "g", {"commit": "c", "round": 0}, False),  # its checks decide
+        ("review", "w", {"reviewer": "self"}, True),
+        ("review", "w", {"reviewer": "scan"}, False),
+        ("replan", "w", {}, True),
+        ("merge", "w", {}, False),
+        ("books", "", {}, False),
+    ],
+)
+def test_tokens_are_set_aside_where_a_model_is_asked(
+    house: type[Any], kind: str, node: str, about: dict[str, Any], *, asks: bool
+) -> None:
+    assert (core_of(house).task(kind, node, about)["reserved"] > 0) is asks
+
+
+@pytest.mark.parametrize("writes", [True, False])
+def test_for_a_rubric_tokens_are_set_aside_only_where_one_is_written(
+    house: type[Any], *, writes: bool
+) -> None:
+    made, story = house(GRAPH), Story()
+    asked = replace(made.request, budget_tokens=3_000)
+    core = Core(made.graph, made.terms, asked, story, _iso, writes_rubric=writes)
+    advance.advance(core)
+    assert (story.stopping is not None) is writes  # 4,000 are more than there is
+    assert [each.reserved for each in story.tasks.values() if each.kind == "rubric"] == (
+        [] if writes else [0]
+    )
+
+
+def test_a_rubric_is_written_where_there_are_requirements_and_none_yet(
+    house: type[Any], tmp_path: Path
+) -> None:
+    asked = replace(house(GRAPH).request, prd="prd.md", rubric=str(tmp_path / "r"))
+    assert _writes_rubric(asked)
+    assert not _writes_rubric(replace(asked, prd=""))
+    assert not _writes_rubric(replace(asked, rubric=""))
+    (tmp_path / "r").mkdir()
+    assert _writes_rubric(asked)
+    (tmp_path / "r/manifest.yaml").write_text("")
+    assert not _writes_rubric(asked)

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from attractor import tools
 from attractor.agents.answer import Answer, ErrorClass
 from attractor.agents.usage import Usage
 from attractor.project.found_checks import Found
@@ -510,23 +509,9 @@ def server() -> Iterator[ScriptedServer]:
 
 
 def test_the_real_claude_judges_in_a_process_of_its_own(
-    made: Made, server: ScriptedServer, tmp_path: Path
+    made: Made, server: ScriptedServer, by_claude: Callable[..., Any]
 ) -> None:
-    claude = tools.find_claude()
-    if claude is None:
-        pytest.skip("there is no claude here: install the sdk extra")
-    request = {
-        **made.request.as_json(),
-        "rehearsed": True,
-        "base_url": server.base_url,
-        "claude": claude,
-    }
-    spec, out = tmp_path / "task.spec", tmp_path / "task.json"
-    spec.write_text(json.dumps(made.spec(request=request, features=["F3"], checks=[])))
-    subprocess.run(
-        own_command("guardian.task", str(spec), str(out)), check=True, timeout=60, cwd=sys.prefix
-    )
-    answer = json.loads(out.read_text())
+    answer = by_claude(server, made, features=["F3"], checks=[])
     assert (answer["outcome"], answer["score"]) == ("passed", 0.9)
     assert answer["usage"]["requests"] >= 1
     asked = server.requests[0]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.errors import DamageError
-from attractor.memory import architect
+from attractor.memory import architect, words
 from attractor.memory.entry import Entry, Kind, clean
 
 texts = st.text(min_size=1, max_size=80).map(clean).filter(lambda text: any(map(str.isalnum, text)))
@@ -80,6 +80,21 @@ def test_of_what_a_person_wrote_every_byte_stays_in_its_place(
     assert ("\r\n" in after) == ("\r\n" in text)
     assert "\n" not in after.replace("\r\n", "") or "\r\n" not in text
     architect.read(after)
+
+
+@given(st.lists(entries, min_size=1, max_size=6))
+def test_what_is_withdrawn_counts_no_more_until_it_is_added_again(given: list[Entry]) -> None:
+    text = architect.added(architect.read(architect.empty()), given)
+    key = words.plain(given[0].text)
+    page = architect.read(architect.withdrawn(architect.read(text), given[0].text, "2026-11-21"))
+    assert [*page.entries()] == [
+        each for each in architect.read(text).entries() if words.plain(each.text) != key
+    ]
+    assert {words.plain(each.text) for each in page.withdrawn()} == {key}
+    assert architect.withdrawn(page, given[0].text, "2026-11-22") == page.text
+    again = architect.read(architect.added(page, given[:1]))
+    assert given[0] in again.entries()
+    assert again.withdrawn() == []
 
 
 def test_an_entry_stands_at_the_end_of_its_section() -> None:

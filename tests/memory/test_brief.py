@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from attractor.memory import store as stores
 from attractor.memory.brief import JUDGING, brief
 from attractor.memory.entry import Entry
-from attractor.memory.learn import forget
+from attractor.memory.settle import forget
 from attractor.memory.planning import planned
 
 Make = Callable[..., Entry]

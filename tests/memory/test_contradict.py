@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.memory.contradict import contradict, first_against
+from attractor.memory.contradict import Older, contradict
 
 YES = [
     ("Never use Redis", "Use Redis"),
@@ -63,5 +63,5 @@ def test_nothing_contradicts_itself(text: str) -> None:
 
 
 def test_the_first_older_text_is_named() -> None:
-    assert first_against("Never use Redis", ["Use Postgres", "Use Redis"]) == "Use Redis"
-    assert first_against("Use tabs", ["Use Redis"]) == ""
+    assert Older(["Use Postgres", "Use Redis"]).against("Never use Redis") == "Use Redis"
+    assert Older(["Use Redis"]).against("Use tabs") == ""

@@ -11,11 +11,16 @@ import pytest
 
 from attractor.errors import BusyError, InputError
 from attractor.memory import architect, learn, page_file, places
+from attractor.memory.brief import brief
 from attractor.memory.entry import Entry, Kind
+from attractor.memory.opening import opened
+from attractor.memory.page_file import load
 from attractor.memory.planning import planned
+from attractor.memory.settle import forget, settle
 from attractor.memory.store import State
 from attractor.run import hide
 from signals import lease
+from signals.clock import iso
 
 Make = Callable[..., Entry]
 
@@ -159,16 +164,17 @@ def states(project: Any) -> dict[str, str]:
 
 def test_a_person_takes_the_new_one(project: Any, clock: Any) -> None:
     number = flagged(project)
-    done, _ = learn.settle(str(project.folder), number, take=True, clock=clock)
-    assert done.state is State.LIVE
+    done = settle(str(project.folder), number, take=True, clock=clock)
+    assert done.memory.state is State.LIVE
     assert states(project) == {"Use Redis": "forgotten", "Never use Redis": "live"}
     assert "- Never use Redis [by hand" in project.page.read_text()
+    assert "- Withdrawn: Use Redis [withdrawn by hand" in project.page.read_text()
     assert project.learn("Use Redis").duplicates
 
 
 def test_a_person_keeps_the_old_one(project: Any, clock: Any) -> None:
     number, before = flagged(project), project.page.read_text()
-    learn.settle(str(project.folder), number, take=False, clock=clock)
+    settle(str(project.folder), number, take=False, clock=clock)
     assert states(project) == {"Use Redis": "live", "Never use Redis": "forgotten"}
     assert project.page.read_text() == before
     assert project.learn("Never use Redis").duplicates
@@ -178,17 +184,99 @@ def test_a_person_keeps_the_old_one(project: Any, clock: Any) -> None:
 def test_only_what_is_flagged_can_be_settled(project: Any, clock: Any, number: int) -> None:
     flagged(project)
     with pytest.raises(InputError, match=r"is not flagged|there is no memory"):
-        learn.settle(str(project.folder), number, take=True, clock=clock)
+        settle(str(project.folder), number, take=True, clock=clock)
 
 
-def test_what_is_forgotten_stays_on_the_page_and_counts_for_nothing(
+def test_what_is_forgotten_stays_on_the_page_which_calls_it_withdrawn_once(
     project: Any, clock: Any
 ) -> None:
     project.learn("Use Redis")
-    gone, on_page = learn.forget(str(project.folder), 1, clock)
-    assert (gone.state, on_page) == (State.FORGOTTEN, True)
-    assert "Use Redis" in project.page.read_text()
+    before = project.page.read_text()
+    for _ in range(2):
+        gone, on_page, notes = forget(str(project.folder), 1, clock)
+        assert (gone.state, on_page, notes) == (State.FORGOTTEN, True, [])
+    line = "- Use Redis [by hand, 1970-01-01]\n"
+    more = f"- Withdrawn: Use Redis [withdrawn by hand, {iso(clock.wall_ns())[:10]}]\n"
+    assert project.page.read_text() == before.replace(line, line + more)
+    assert project.learn("Use Redis").duplicates
     assert project.learn("Never use Redis").added
+
+
+def test_a_line_of_a_person_is_withdrawn_below_it_and_stays_as_it_is(
+    project: Any, clock: Any
+) -> None:
+    project.learn("Use Redis")
+    head = "## Known Constraints\n"
+    written = project.page.read_text().replace(head, f"{head}\n* Only `_on_` weekdays  \n")
+    project.page.write_text(written)
+    number = next(each.id for each in project.memories() if "weekdays" in each.entry.text)
+    forget(str(project.folder), number, clock)
+    assert "\n* Only `_on_` weekdays  \n- Withdrawn: Only" in project.page.read_text()
+    assert [each.text for each in load(str(project.folder)).page.entries()] == ["Use Redis"]
+
+
+def test_what_the_page_calls_withdrawn_is_forgotten_by_a_store_that_is_made_anew(
+    project: Any, clock: Any
+) -> None:
+    project.learn("Use Redis", "Use tabs")
+    forget(str(project.folder), 1, clock)
+    project.store.unlink()
+    assert states(project) == {"Use Redis": "forgotten", "Use tabs": "live"}
+    assert project.learn("Use Redis").duplicates
+
+
+def test_where_there_is_no_store_what_is_withdrawn_stays_so(
+    project: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from attractor.memory import store
+
+    project.learn("Use Redis")
+    forget(str(project.folder), 1, clock)
+    before = project.page.read_text()
+    project.store.unlink()
+    monkeypatch.setattr(store, "_TABLES", store._TABLES.replace("fts5", "fts5_is_not_there"))
+    assert project.learn("Use Redis").duplicates
+    assert project.page.read_text() == before
+    assert "Redis" not in brief(str(project.folder), "redis", tokens=500, role="x", clock=clock)
+
+
+def test_who_was_killed_before_the_store_knew_tells_nobody_of_it(project: Any, clock: Any) -> None:
+    root = str(project.folder)
+    project.learn("Use Redis")
+    page = load(root).page
+    project.page.write_text(architect.withdrawn(page, "use redis", iso(clock.wall_ns())))
+    assert brief(root, "redis", tokens=500, role="x", clock=clock) == ""
+    project.learn("Use tabs")
+    assert states(project) == {"Use Redis": "forgotten", "Use tabs": "live"}
+
+
+def test_who_has_read_an_old_page_takes_back_no_settlement(project: Any, clock: Any) -> None:
+    root = str(project.folder)
+    project.learn("Use Redis")
+    forget(root, 1, clock)
+    old = load(root).page
+    settle(root, 1, take=True, clock=clock)
+    with opened(root, old, clock):
+        pass
+    assert states(project) == {"Use Redis": "live"}
+
+
+def test_no_entry_can_withdraw_another(project: Any, entry: Make) -> None:
+    project.learn("Use Redis")
+    forged = "Withdrawn: Use Redis [withdrawn by hand, 2026-11-21]"
+    project.learn(entry("decision", forged, node="n", run="r", attempt=1))
+    texts = [each.text for each in load(str(project.folder)).page.entries()]
+    assert texts == ["Use Redis", forged]
+    assert load(str(project.folder)).page.withdrawn() == []
+
+
+def test_what_is_forgotten_while_the_page_cannot_be_used_is_told(project: Any, clock: Any) -> None:
+    project.learn("Use Redis")
+    project.page.write_text("nonsense")
+    gone, on_page, notes = forget(str(project.folder), 1, clock)
+    assert (gone.state, on_page) == (State.FORGOTTEN, False)
+    assert "ARCHITECT.md is left alone" in notes[0]
+    assert project.page.read_text() == "nonsense"
 
 
 def test_a_file_counts_for_the_attempt_that_handed_it_in_first(project: Any, entry: Make) -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from attractor.errors import DamageError
 from attractor.memory import architect
 from attractor.memory.entry import MOST_CHARACTERS, MOST_HANDED_IN, Entry, Kind
-from attractor.memory.merge import Merged, found_secrets, merge
+from attractor.memory.merge import Merged, merge
+from attractor.memory.secrecy import found_secrets
 
 Make = Callable[..., Entry]
 

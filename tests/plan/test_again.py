@@ -28,8 +28,10 @@ def test_only_runs_of_this_projects_plans_count(tmp_path: Path) -> None:
     assert found == [
         Earlier("greet-1", "greet", finished=True),
         Earlier("greet-2", "greet", finished=False),
-        Earlier("greet-3", "greet", finished=False),
+        Earlier("greet-3", "greet", finished=False, stopped=True),
     ]
+    states = ["has ended", "has not ended", "was stopped, and can go on"]
+    assert [each.state for each in found] == states
 
 
 def test_a_request_with_a_path_that_none_can_be_is_of_no_plan(tmp_path: Path) -> None:

@@ -16,6 +16,9 @@ from attractor.plan.pipeline_text import Names
 from attractor.promise import model, session
 from attractor.promise.store import Store
 from attractor.rehearsal.made_plan import plan_for
+from attractor.run.journal import Journal
+from attractor.run.layout import run_layout
+from guardian.tasks import books as tell
 
 GOAL = "A command that greets people by name"
 
@@ -88,13 +91,15 @@ def test_the_promise_has_the_criteria_and_waits_for_a_run_to_adopt_it(
 def test_the_criteria_keep_the_names_that_the_requirements_give_them(
     project: str, folder: str, clock: Any
 ) -> None:
-    path = Path(folder, write.PLAN_FILE)
-    known = json.loads(path.read_text())
-    known["plan"]["prd"]["criteria"].reverse()
-    path.write_text(json.dumps(known))
+    path = Path(folder, f"{_names(folder).prd}.md")
+    lines = path.read_text().splitlines()
+    at = [number for number, each in enumerate(lines) if each.startswith("- AC-")]
+    lines[at[0] : at[-1] + 1] = lines[at[-1] : at[0] - 1 : -1]
+    path.write_text("\n".join(lines))
     books.approve(folder, project, clock, by="a person")
     promise = Store(project, clock).load(_names(folder).promise)
-    assert model.criteria(promise)[0]["id"] == "AC-5"
+    ids = [each["id"] for each in model.criteria(promise)]
+    assert ids == ["AC-5", "AC-4", "AC-3", "AC-2", "AC-1"]
 
 
 @pytest.mark.parametrize("step", ["_beads", "_promise", "remember"])
@@ -201,3 +206,38 @@ def test_a_name_is_taken_by_a_bead_or_a_promise_too(
     assert books.is_taken(project, "command-greets", around)
     (tmp_path / ".claude" / "completion-state").rename(tmp_path / "no-promise")
     assert not books.is_taken(project, "command-greets", around)
+
+
+@pytest.mark.parametrize("result", ["validated", "failed"])
+def test_a_run_of_the_plan_that_ends_well_closes_its_bead_and_verifies_its_promise(
+    result: str, project: str, folder: str, clock: Any
+) -> None:
+    from attractor.pipeline.load import load
+
+    books.approve(folder, project, clock, by="a person")
+    clock.advance(60)
+    names = _names(folder)
+    dot = f"{folder}/{names.plan}.dot"
+    layout = run_layout(project, "r1")
+    os.makedirs(layout.root)
+    nodes = [str(each) for each in load(dot)[1].nodes]
+    request = {"project": project, "run_id": "r1", "run_root": layout.root}
+    passed = {"outcome": "passed", "score": 0.9, "attempt": 1}
+    with Journal.open(layout.journal, clock) as journal:
+        journal.append("PipelineOpened", {"statuses": dict.fromkeys(nodes, "pending")})
+        journal.append("RunStarted", {"request": request, "integration": "i"})
+        for node in nodes if result == "validated" else nodes[:2]:
+            moved = {"node": node, "attempt": 1}
+            begun = {"event": "dispatched", "from": "pending", "to": "active"}
+            done = {"event": "gate_passed", "from": "active", "to": "validated", "verdict": passed}
+            journal.append("NodeMoved", moved | begun)
+            journal.append("NodeMoved", moved | done)
+    spec = {"kind": "books", "request": request, "graph": dot, "result": result}
+    assert tell.run(spec, clock) == {"ok": True, "notes": []}
+    epic, promise = _beads(project)[names.epic], Store(project, clock).load(names.promise)
+    if result == "validated":
+        assert (epic["status"], promise["status"]) == ("closed", "verified")
+        assert epic["close_reason"] == "validated, as all its beads are (run r1)"
+    else:
+        assert (epic["status"], promise["status"]) == ("open", "pending")
+        assert session.is_orphan(promise, Store(project, clock))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from attractor.errors import InputError
 from attractor.plan.detect import detect
-from attractor.project import files, manifests_data, manifests_text
+from attractor.project import files, found_checks, manifests_data, manifests_text
 from attractor.project.model import MOST_TEXT, Component, Kind, Project
 
 GIT = ["git", "-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "init.defaultBranch=main"]
@@ -420,6 +420,106 @@ def test_each_damaged_file_is_a_note_and_hides_no_other(found: Found) -> None:
     for name in DAMAGED:
         assert any(each.startswith(name) for each in project.notes), name
     assert [each.name for each in project.components] == ["fine"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "what"),
+    [
+        ("package.json", "[]", "it is no object"),
+        ("package.json", '{"name": 5, "scripts": "x"}', "`name` is no text"),
+        ("package.json", '{"name": 5, "scripts": "x"}', "`scripts` is no table"),
+        ("composer.json", '{"name": "x/y", "require": 3}', "`require` is no table"),
+        ("lerna.json", "3", "it is no object"),
+        ("pyproject.toml", "project = 3\n", "`project` is no table"),
+        ("Cargo.toml", "[package]\nname = 3\n", "`package.name` is no text"),
+    ],
+)
+def test_a_value_of_another_shape_is_a_note_and_hides_nothing_else(
+    found: Found, name: str, text: str, what: str
+) -> None:
+    project = found({f"odd/{name}": text, "go.mod": "module fine\n"})
+    assert f"odd/{name} is damaged: {what}" in project.notes
+    assert "fine" in {each.name for each in project.components}
+
+
+def test_files_whose_names_cannot_be_shown_are_counted_in_a_note(
+    tmp_path: Path, clock: Any
+) -> None:
+    put_all(tmp_path, {"two\nlines/package.json": "{}", "a.py": ""})
+    folder = os.fsdecode(bytes(tmp_path) + b"/bad\xff")
+    put_all(Path(folder), {"package.json": "{}"})
+    project = detect(str(tracked(tmp_path)), clock)
+    assert project.files == 1
+    assert "2 files have names that cannot be shown, and were not looked at" in project.notes
+
+
+SCRIPTS = {"test": "vitest", "lint": "eslint .", "build": "vite build"}
+FRAMES = {
+    "npm": (
+        {
+            "package.json": json.dumps({"workspaces": ["a"], "scripts": SCRIPTS}),
+            "a/package.json": '{"name": "a"}',
+        },
+        {("lint", "npm run lint", "."), ("build", "npm run build", ".")},
+    ),
+    "nested": (
+        {
+            "js/package.json": json.dumps({"workspaces": ["a"], "scripts": SCRIPTS}),
+            "js/a/package.json": '{"name": "a"}',
+            "tests/data/package.json": json.dumps({"workspaces": ["a"], "scripts": SCRIPTS}),
+        },
+        {("lint", "npm run lint", "js"), ("build", "npm run build", "js")},
+    ),
+    "cargo": (
+        {
+            "Cargo.toml": '[workspace]\nmembers = ["a"]\n',
+            "a/Cargo.toml": '[package]\nname = "a"\n',
+        },
+        {("lint", "cargo clippy", "."), ("build", "cargo build", ".")},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_the_commands_of_a_whole_are_found_beside_those_of_its_parts(
+    found: Found, name: str
+) -> None:
+    said, wanted = FRAMES[name]
+    project = found(said)
+    made = {(each.purpose, each.command, each.path) for each in project.commands}
+    assert wanted <= made
+    assert not any(each.path.startswith("tests") for each in project.commands)
+
+
+@pytest.mark.parametrize(
+    ("lock", "there", "tests"),
+    [
+        ("pnpm-lock.yaml", {"npm", "pnpm"}, "pnpm test"),
+        ("yarn.lock", {"npm", "yarn"}, "yarn test"),
+        ("bun.lock", {"npm", "bun"}, "bun run test"),
+        ("pnpm-lock.yaml", {"npm"}, "npm test"),
+        ("package-lock.json", {"npm"}, "npm test"),
+    ],
+)
+def test_tests_are_run_by_the_program_that_locked_what_they_need(
+    found: Found, monkeypatch: pytest.MonkeyPatch, lock: str, there: set[str], tests: str
+) -> None:
+    monkeypatch.setattr(found_checks, "is_there", there.__contains__)
+    said = {"package.json": json.dumps({"name": "a", "scripts": SCRIPTS}), lock: ""}
+    assert runs(found(said), "test") == [tests]
+
+
+def test_a_part_is_no_dependency_of_the_whole_however_its_name_is_written(found: Found) -> None:
+    text = '[project]\nname = "{}"\ndependencies = [{}]\n'
+    poetry = '[tool.poetry]\nname = "c"\n[tool.poetry.dependencies]\nlib_b = "1"\n'
+    said = {
+        "packages/liba/pyproject.toml": text.format("liba", '"lib-b", "flask"'),
+        "packages/libb/pyproject.toml": text.format("Lib.B", ""),
+        "packages/libc/pyproject.toml": poetry,
+    }
+    project = found(said)
+    assert project.dependencies == ("flask",)
+    assert arrows(project) == {("liba", "Lib.B"), ("c", "Lib.B")}
 
 
 KEYS = ["name", "description", "dependencies", "workspaces", "scripts", "packages", "require"]

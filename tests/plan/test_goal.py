@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +29,7 @@ def test_a_goal_that_is_given_comes_before_that_of_a_document(tmp_path: Path) ->
     assert found.text == "Greet people by name"
 
 
-@pytest.mark.parametrize("said", ["", "  \n", "login", "Login!", "..."])
+@pytest.mark.parametrize("said", ["", "  \n", "login", "Login!", "...", "a.b", "v2.0", "a / -"])
 def test_a_goal_that_is_empty_or_one_word_is_refused_where_nobody_can_be_asked(said: str) -> None:
     with pytest.raises(UsageError) as refused:
         goal.read(said, (), {})
@@ -44,7 +46,7 @@ def test_a_person_is_asked_once_what_done_looks_like() -> None:
 
     found = goal.read("login", (), {}, ask)
     assert found.text == "login\n\na session lasts a day"
-    assert questions == ["What does done look like of 'login'?"]
+    assert questions == ["What does it look like when 'login' is done?"]
 
 
 def test_one_who_says_nothing_to_it_is_refused() -> None:
@@ -68,6 +70,15 @@ def test_a_language_without_spaces_is_no_single_word() -> None:
         ("## Requirements\n\nThe last.\n\n## Goal\n\nGreet people.\n", "Greet people"),
         ("```\n## Goal\nNot this one.\n```\n## Goal\nGreet people.\n", "Greet people"),
         ("## Goal\n\n## Goal\n\nGreet people.\n", "Greet people"),
+        ("# Goal\n\nGreet people.\n\n# Next\nNo.", "Greet people"),
+        ("#### Goals\nGreet people.\n## Next\nNo.", "Greet people"),
+        ("## Goal:\nGreet people.\n", "Greet people"),
+        ("## **Goal:** Greet people\nby name.\n## Next\nNo.", "Greet people\nby name."),
+        ("A\n=\n\nGoal\n----\n\nGreet people.\n\nNext\n----\n\nNo.", "Greet people"),
+        ("## Goal\n<!-- fill it in -->\n\n## Objective\nGreet people.\n", "Greet people"),
+        ("## Goal\n<!-- in a\nline -->\nGreet people.\n", "Greet people"),
+        ("## Goal\n\n### How\n\n## Objective\nGreet people.\n", "Greet people"),
+        ("## Goal\n<!-- never closed\n\n## Objective\nGreet people.\n", "Greet people"),
     ],
 )
 def test_a_goal_that_is_not_given_is_taken_from_below_its_heading(
@@ -79,10 +90,12 @@ def test_a_goal_that_is_not_given_is_taken_from_below_its_heading(
     assert "No." not in found
 
 
-def test_a_document_without_such_a_heading_gives_no_goal(tmp_path: Path) -> None:
-    (tmp_path / "notes.md").write_text("# Goal\n\n### Goal\n\nNo second level here.\n")
-    with pytest.raises(UsageError):
+def test_of_documents_without_such_a_heading_it_is_said_what_was_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("# Goalkeepers\n\nNone.\n\nGoal of it\n----\nNone.\n")
+    with pytest.raises(UsageError, match="below a heading Goal, Objective or Requirements") as no:
         goal.read("", [str(tmp_path / "notes.md")], {})
+    assert "1 read" in no.value.problem
+    assert "`## Goal`" in no.value.fix
 
 
 def test_the_environment_names_documents_too(tmp_path: Path) -> None:
@@ -140,9 +153,52 @@ def test_of_a_folder_the_text_files_are_taken_in_order(tmp_path: Path) -> None:
     (tmp_path / "node_modules").mkdir()
     (tmp_path / "node_modules" / "d.md").write_text("four")
     (tmp_path / "link.md").symlink_to("/etc/passwd")
+    (tmp_path / "sub" / "linked").symlink_to("/etc")
+    (tmp_path / "sub" / "build").mkdir()
+    os.mkfifo(tmp_path / "pipe")
     found = goal.read("Greet people", [str(tmp_path)], {})
     assert [each.text for each in found.documents] == ["one", "two", "three"]
-    assert found.notes == (f"{tmp_path}/logo.png: left out: this is no plain text",)
+    made = "left out: by its name it is made, not written; name it to have it"
+    assert sorted(found.notes) == [
+        f"{tmp_path}/link.md: left out: it is a link",
+        f"{tmp_path}/logo.png: left out: this is no plain text",
+        f"{tmp_path}/node_modules: {made}",
+        f"{tmp_path}/pipe: left out: it is no plain file",
+        f"{tmp_path}/sub/build: {made}",
+        f"{tmp_path}/sub/linked: left out: it is a link",
+    ]
+    named = goal.read("Greet people", [str(tmp_path / "node_modules")], {})
+    assert [each.text for each in named.documents] == ["four"]
+
+
+def test_of_many_that_are_left_out_there_are_not_as_many_notes(tmp_path: Path) -> None:
+    for number in range(150):
+        (tmp_path / f"{number}.md").symlink_to("/etc/passwd")
+    *_, last = goal.read("Greet people", [str(tmp_path)], {}).notes
+    assert last == "51 more notes"
+
+
+@pytest.mark.parametrize("below", ["", "sub"])
+def test_a_folder_that_is_named_and_cannot_be_read_is_an_error_and_one_below_it_a_note(
+    below: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = tmp_path / "docs" / below
+    (tmp_path / "docs" / "sub").mkdir(parents=True)
+    real = os.scandir
+
+    def scandir(path: str) -> Any:
+        if Path(path) == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    if not below:
+        with pytest.raises(InputError, match="cannot be read: Permission denied") as refused:
+            goal.read("Greet people", [str(tmp_path / "docs")], {})
+        assert refused.value.where == str(closed)
+        return
+    notes = goal.read("Greet people", [str(tmp_path / "docs")], {}).notes
+    assert f"{closed}: left out: it cannot be read: Permission denied" in notes
 
 
 def test_all_documents_together_are_bounded_and_the_first_that_is_left_out_is_named(
@@ -162,13 +218,13 @@ def test_the_same_document_counts_once(tmp_path: Path) -> None:
 
 
 def test_a_goal_that_is_a_whole_document_belongs_into_a_file() -> None:
-    with pytest.raises(InputError, match="more than"):
+    with pytest.raises(UsageError, match="more than"):
         goal.read("very " * goal.MOST_GOAL, (), {})
 
 
 def test_a_goal_that_is_not_utf_8_is_refused_whoever_says_it() -> None:
     for said, ask in (("greet caf\udce9 people", _never), ("greet", lambda _: "caf\udce9")):
-        with pytest.raises(InputError, match="not UTF-8"):
+        with pytest.raises(UsageError, match="not UTF-8"):
             goal.read(said, (), {}, ask)
 
 

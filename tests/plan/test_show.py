@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,17 @@ def test_without_graphviz_it_is_said_and_there_is_no_picture(
     path, why = show.picture(str(tmp_path / "p.dot"))
     assert (path, why) == ("", "there is no picture: dot is not installed")
     assert not (tmp_path / "p.svg").exists()
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_what_is_too_wide_goes_on_below_itself_and_no_path_is_broken(width: int) -> None:
+    plan = plan_of(plan_for("alpha beta gamma delta epsilon"))
+    path = "a-folder/with-a-long/name-and/" + "x" * 30 + ".py"
+    last = replace(plan.nodes[-1], files=(path, "b.py"), checks=("test -s b.py",) * 9)
+    lines = show.tree(replace(plan, nodes=(*plan.nodes[:-1], last)), width)
+    assert all(len(each) <= width or path in each for each in lines)
+    assert all(each.startswith(("`-- ", "|-- ", "    ", "|   ")) for each in lines)
+    assert any(path in each for each in lines)
+    text = " ".join(" ".join(each.lstrip("|` ") for each in lines).split())
+    assert "(also after impl_beta, impl_gamma)" in text
+    assert "checks: " + "; ".join(["test -s b.py"] * 9) in text

@@ -15,6 +15,11 @@ EMPTY = [
     *("pytest 2>&1 | tee log.txt", "pytest | tail -5", "true || pytest", "! false", "cd src"),
     *("cd src && echo ok", "sh -c true", "bash -c 'exit 0'", "bash -c 'pytest || true'"),
     *("X=1 true", "time true", "env true", "test 1", "[ 1 = 1 ]", "[ x ]", "python3 -c pass"),
+    *("timeout 1 true", "timeout -k 5 10s true", "sudo true", "sudo -u nobody -n true", "ls"),
+    *("pytest &", "nohup pytest &", "(pytest) &", "nice -n 5 true", "env -i true", "ls -la"),
+    *("if pytest; then :; fi", "if pytest; then echo a; else echo b; fi", "stdbuf -o0 true"),
+    *("cd web; if npm test; then npm run lint; true; fi", "exit 0; if pytest; then exit 1; fi"),
+    *("if a; then :; elif pytest; then :; fi", "env X=1 true", "pytest & wait", "time -p true"),
     *("python -c ''", "pytest --version", "npm --help", "sleep 1", "export X=1", "pytest & true"),
 ]
 FULL = [
@@ -23,6 +28,10 @@ FULL = [
     *("! grep -r TODO src", "false", "exit 1", "sh -c 'pytest -q'", "python3 -c 'import app'"),
     *("pytest || exit 1", "pytest || test $? -eq 5", "[ -s out.txt ]", "[ $(wc -l < a) = 3 ]"),
     *("X=1 pytest", "cat build/out.txt", "true && pytest", "false || pytest", "! true"),
+    *("timeout 60 pytest", "timeout -k 5 10s pytest", "sudo -n pytest", "ls dist/app.js"),
+    *("nohup pytest", "if pytest; then :; else exit 1; fi", "if [ -d web ]; then npm test; fi"),
+    *("if pytest; then :; fi && false", "pytest & wait $!", "nice -n 5 pytest", "env -u X pytest"),
+    *("if a; then if b; then :; fi; fi", "fi", "if a; then :; elif b; then npm test; fi"),
     *("python3 -m app --check", "curl -fsS localhost:1/health", "(pytest)"),
 ]
 

@@ -44,6 +44,12 @@ def criterion(number: int, status: str = "pending", evidence: str | None = None)
     return {"id": name, "description": text, "status": status, "evidence": evidence}
 
 
+# The hook, for which no time goes by: a busy machine must not take it for one that hangs.
+UNHURRIED = """
+import runpy, sys, time
+time.monotonic = lambda: 0.0
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
 MET = [criterion(1, "met", "shown"), criterion(2, "met", "shown")]
 
 
@@ -63,7 +69,7 @@ class Project:
 
     def run(self, stdin: bytes, **env: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-I", "-S", stop_hook.__file__],
+            [sys.executable, "-I", "-S", "-c", UNHURRIED, stop_hook.__file__],
             input=stdin,
             cwd=self.folder,
             env=self.env | env,

@@ -17,7 +17,7 @@ from attractor.pipeline.dot import parse as parse_dot
 from attractor.pipeline.graph import build
 from attractor.privacy.scan import findings
 from attractor.rehearsal import fake_secret, faults, script
-from attractor.rehearsal.default import COMPLETE, scenario_for
+from attractor.rehearsal.default import COMPLETE, NOTHING_LEFT, scenario_for
 from attractor.rehearsal.faults import Fault, Kind, Terms
 from attractor.rehearsal.made_review import BY_ANOTHER, BY_ITSELF
 from attractor.rehearsal.turn import (
@@ -34,6 +34,8 @@ from attractor.rehearsal.turn import (
 from guardian import look_back
 from guardian.reviewer import Change, question, reading
 from guardian.scanning import scan
+from runner.orders import Order, obey
+from runner.state import State
 
 GRAPH = build(parse_dot("digraph g { impl [worker_type=tdd]; other; }"))
 PLAIN = scenario_for(GRAPH)
@@ -47,6 +49,11 @@ def applied(*texts: str, to: Script = PLAIN, terms: Terms | None = None) -> Scri
 
 def turns(made: Script, attempt: int = 1, role: str = "orchestrator") -> Sequence[Turn]:
     return made.turns(role, "impl", attempt)
+
+
+def meant(made: Script, attempt: int = 1) -> list[Turn]:
+    """The orchestrator's turns, without those for whoever only asks."""
+    return [each for each in turns(made, attempt) if each.blocks != NOTHING_LEFT.blocks]
 
 
 def called(block: Block) -> str:
@@ -190,7 +197,7 @@ def test_a_rejected_node_is_judged_again_and_its_work_is_done_again() -> None:
         prompt = f"Judge this.\nValidation {number} of node impl\nThe scenario"
         assert (due([bad, good], [prompt]) == 0) is wrong
     for attempt in (1, 2):
-        *plain, again, _, claim = turns(made, attempt)
+        *plain, again, _, claim = meant(made, attempt)
         assert plain == list(turns(PLAIN))
         (call,) = again.blocks
         assert isinstance(call, ToolCall)
@@ -252,7 +259,7 @@ def test_a_review_finds_one_thing_until_it_was_told_and_the_work_is_done_again(
         assert due([bad, good], [review([], number)]) == 0
         assert due([bad, good], [review(another, number)]) == 0
         assert due([bad, good], [review([*another, finding.as_json()], number)]) == 1
-    *plain, again, _, claim = turns(made)
+    *plain, again, _, claim = meant(made)
     assert plain == list(turns(PLAIN))
     assert called(*again.blocks) == "Agent"
     assert COMPLETE in called(*claim.blocks).splitlines()
@@ -288,7 +295,7 @@ def test_a_secret_is_committed_found_by_the_scan_and_taken_out_again(tmp_path: P
         return shell("git rev-parse HEAD")
 
     made = applied("secret@impl")
-    leak, _, plain, _, claim, mend, _, claimed_again = turns(made)
+    leak, _, plain, _, claim, mend, _, claimed_again = meant(made)
     assert [plain, claim] == [turns(PLAIN)[0], turns(PLAIN)[2]]
     assert COMPLETE in called(*claimed_again.blocks).splitlines()
     shell("git init -q; echo '*.ini' > .gitignore; git add .")
@@ -358,6 +365,21 @@ def test_what_is_sent_back_by_several_is_done_again_in_the_order_in_which_they_l
     assert told[2:] == ["do", "take", "do", "do"]
 
 
+@pytest.mark.parametrize("kind", [Kind.REJECT, Kind.SECRET, Kind.SELFCHECK, Kind.FINDINGS])
+def test_who_only_asks_how_it_stands_gets_no_work_done_again(kind: Kind) -> None:
+    made = turns(applied(f"{kind.value}@impl"))
+    sent_back = Order("f", "1", "VALIDATION_FAILED", "A is wrong.", 1, "guardian")
+    (refused,) = obey(State(attempt=1), sent_back).speech.queue
+    news = ["Your node is impl."]
+    for _ in range(9):
+        news.append("How does it stand?")
+        before = due(made, news)
+    assert COMPLETE in called(*made[before].blocks).splitlines()
+    assert due(made, [*news, "And now?"]) == before + 1
+    again = made[due(made, [*news, refused.text])]
+    assert called(*again.blocks) == "Agent"
+
+
 SCENARIO = """
 version: 1
 roles:
@@ -382,7 +404,7 @@ def test_a_scenario_of_the_user_s_goes_on_after_its_fault() -> None:
     ]
     judged = applied("reject@impl", to=written)
     assert [len(turns(judged, attempt, "judge")) for attempt in (1, 2)] == [2, 2]
-    assert [len(turns(judged, attempt)) for attempt in (1, 2, 3)] == [4, 4, 4]
+    assert [len(meant(judged, attempt)) for attempt in (1, 2, 3)] == [4, 4, 4]
 
 
 def test_a_fault_of_a_list_that_is_used_up_comes_before_what_is_said_then() -> None:

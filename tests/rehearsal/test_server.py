@@ -479,11 +479,11 @@ def test_a_port_that_is_taken_is_refused_and_leaves_nothing_open(
     serve: Serve, tmp_path: Path
 ) -> None:
     taken = urlsplit(serve("say: a").base_url).port
-    before = os.listdir("/dev/fd")
+    before = set(os.listdir("/dev/fd"))
     with pytest.raises(InputError, match="cannot be used: ") as caught:
         serve("say: a", port=taken, log=str(tmp_path / "log"))
     assert str(taken) in caught.value.problem
-    assert os.listdir("/dev/fd") == before
+    assert set(os.listdir("/dev/fd")) <= before
 
 
 def test_after_the_end_no_thread_is_left(serve: Serve) -> None:
@@ -496,7 +496,7 @@ def test_after_the_end_no_thread_is_left(serve: Serve) -> None:
         assert idle.recv(4).startswith(b"HTTP")
         assert len(set(threading.enumerate()) - before) == 2
         server.close()
-        assert set(threading.enumerate()) == before
+        assert set(threading.enumerate()) <= before
     server.close()  # once more does no harm
 
 

@@ -281,7 +281,7 @@ def test_a_client_that_says_more_while_it_waits_does_not_delay_the_end(serve: Se
         assert server.await_request(lambda _: True, DEADLINE_SECONDS)
         connection.sendall(b"GET /api/hello HTTP/1.1\r\n\r\n")
         server.close()
-        assert set(threading.enumerate()) == before
+        assert set(threading.enumerate()) <= before
 
 
 NODES = """

@@ -19,6 +19,7 @@ import pytest
 
 from attractor.errors import InputError
 from attractor.pipeline.load import load
+from attractor.rehearsal import __main__ as model
 from attractor.rehearsal import whole
 from attractor.rehearsal.made_plan import plan_for
 from attractor.rehearsal.project import head, make_project
@@ -30,6 +31,7 @@ from attractor.run.layout import run_layout
 from attractor.run.request import Request, dump
 from guardian.evidence import look_up
 from signals import atomic
+from signals.owner import Owner
 
 SECONDS = 60
 PIPELINE = """digraph g {
@@ -200,6 +202,25 @@ def test_it_does_not_outlive_who_started_it(asked: Asked) -> None:
             while held.recv(4096):
                 pass
         assert parent.stdout.read() == b""
+
+
+def test_where_its_keeper_is_dead_it_lives_as_long_as_the_guardian(asked: Asked) -> None:
+    layout = asked().layout
+    reader, writer = os.pipe()
+    try:
+        keeper = 0  # which is not who started us
+        assert not model._goes_on(layout, reader, keeper, 0)
+        Path(layout.owner).write_text(json.dumps(Owner.current().as_json()))
+        assert model._goes_on(layout, reader, keeper, 0)
+        Path(layout.keeper).write_text(json.dumps(Owner.current().as_json()))
+        assert not model._goes_on(layout, reader, keeper, 0)
+        os.unlink(layout.keeper)
+        assert model._goes_on(layout, reader, keeper, 0)
+        os.write(writer, b".")
+        assert not model._goes_on(layout, reader, keeper, 0)
+    finally:
+        os.close(reader)
+        os.close(writer)
 
 
 def refused(request: Request) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal as posix_signals
@@ -9,11 +10,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from attractor.keeper import MOST_RESTARTS, may_start_again
+from attractor.keeper import MOST_RESTARTS, hold, may_start_again
 from attractor.run import request as requests
 from attractor.run import watched
 from attractor.run.journal import Journal
@@ -22,6 +24,7 @@ from attractor.run.request import Request
 from attractor.spawn import own_command
 from signals import sign
 from signals.clock import SystemClock
+from signals.errors import BusyError
 from signals.mailbox import Mailbox
 from signals.owner import Owner, owner_of
 
@@ -224,6 +227,48 @@ def test_a_second_keeper_refuses(layout: RunLayout, keeper: Any) -> None:
     assert f"has a keeper already, process {first.pid}" in said(second)
     assert second.returncode == os.EX_TEMPFAIL
     assert len(pids(layout, "guardian")) == 1
+
+
+@pytest.fixture
+def locked(layout: RunLayout) -> Iterator[int]:
+    """The run's lock, held by one who has not said who it is."""
+    fd = os.open(layout.keeper_lock, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    yield fd
+    os.close(fd)
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, what: Callable[[], object]) -> None:
+    """Have this happen whenever a keeper sleeps because another has the lock."""
+    monkeypatch.setattr("attractor.keeper.time", SimpleNamespace(sleep=lambda _: what()))
+
+
+def test_one_that_has_the_lock_and_has_not_said_so_yet_is_waited_for(
+    layout: RunLayout, locked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = json.dumps(Owner.current().as_json())
+    meanwhile(monkeypatch, lambda: Path(layout.keeper).write_text(record))
+    with (
+        pytest.raises(BusyError, match=f"process {os.getpid()}"),
+        hold(layout, SystemClock()),
+    ):
+        pytest.fail("two keepers have one run")
+
+
+def test_one_that_is_about_to_go_leaves_the_run_to_the_next(
+    layout: RunLayout, locked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meanwhile(monkeypatch, lambda: fcntl.flock(locked, fcntl.LOCK_UN))
+    with hold(layout, SystemClock()):
+        assert Owner.from_json(json.loads(Path(layout.keeper).read_text())) == Owner.current()
+
+
+def test_one_that_never_says_who_it_is_is_not_waited_for_without_end(
+    layout: RunLayout, locked: int, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meanwhile(monkeypatch, lambda: clock.advance(1))
+    with pytest.raises(BusyError, match="process unknown"), hold(layout, clock):
+        pytest.fail("two keepers have one run")
 
 
 def test_it_says_who_it_is_and_who_its_children_are(layout: RunLayout, keeper: Any) -> None:

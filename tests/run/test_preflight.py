@@ -13,6 +13,7 @@ import pytest
 
 from attractor import tools
 from attractor.errors import InputError, ToolError
+from attractor.run import room
 from attractor.run.assignment import Assignment
 from attractor.run.layout import run_layout
 from attractor.run.preflight import Finding, Plan, examine, plan_of, refuse
@@ -254,10 +255,15 @@ def test_our_own_folders_are_no_change(place: Place) -> None:
     assert place.ask() == []
 
 
-def test_a_disk_that_is_nearly_full_is_refused(place: Place) -> None:
-    found = place.only(free_bytes=10**18)
+def test_a_disk_that_is_nearly_full_is_refused(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "FLOOR", 10**18)
+    found = place.only()
     assert found.fatal
     assert "the disk is nearly full" in found.problem
+    # Before a session it is the Guardian that looks, and it lets nothing fail.
+    assert place.ask(disk=False) == []
 
 
 # -- the person's Claude Code
@@ -283,6 +289,14 @@ def test_a_linked_worktree_is_trusted_as_its_main_checkout(place: Place, tmp_pat
     git(place.project, "worktree", "add", "-q", "-b", "side", str(linked))
     place.project = linked
     assert place.ask() == []
+
+
+def test_where_claude_code_was_never_started_it_is_to_be_started(place: Place) -> None:
+    (place.home / ".claude.json").unlink()
+    found = next(each for each in place.ask() if each.fatal)
+    assert found.problem.startswith("Claude Code has never been started here")
+    assert "init --trust" not in found.fix
+    assert "run `claude`" in found.fix
 
 
 def test_a_rehearsal_does_not_ask_for_the_persons_own(place: Place) -> None:

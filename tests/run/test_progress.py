@@ -130,11 +130,18 @@ def test_what_is_done_about_a_node_is_its_last_event(told: Told) -> None:
     assert told.view().doing == "the rubric is being written"
 
 
+def test_what_was_begun_when_a_run_ended_is_not_done_now(told: Told) -> None:
+    told.add("TaskBegun", task="t1", kind="books", node="", attempt=0)
+    assert told.view().doing == "beads and promise are being told"
+    told.add("RunEnded", result="budget", exit=5, reason="the budget is used", head="")
+    assert told.view().doing == ""
+
+
 def test_a_run_that_rests_says_until_when_and_why_until_it_is_over_or_has_ended(
     told: Told,
 ) -> None:
     told.add("Paused", until="2026-11-21T14:00:05.000000Z", why="the hour is used")
-    assert told.view().doing == "rests until 2026-11-21T14:00:05.000000Z: the hour is used"
+    assert told.view().doing == "rests until 2026-11-21 14:00:05 UTC: the hour is used"
     for name in ("a", "b"):
         told.begun(name)
     assert told.view().doing == ""
@@ -154,6 +161,37 @@ def test_tokens_are_what_the_journal_knows_or_the_runner_if_it_knows_more(told: 
     assert told.row("a", a=less).tokens == 15
     seen = told.view(a=more)
     assert (seen.tokens, seen.cost) == (35, 0.75)
+
+
+def test_what_a_runner_says_at_its_end_is_not_the_last_of_a_node(told: Told) -> None:
+    told.worked("a")
+    told.add("SignalHeard", type="AGENT_TERMINATED", node="a", attempt=1)
+    assert told.row("a").last == "passed"
+    told.begun("b")
+    told.add("SignalHeard", type="AGENT_CRASHED", node="b", attempt=1)
+    assert told.row("b").last == "AGENT_CRASHED"
+
+
+def test_the_time_between_two_attempts_is_not_a_node_s(told: Told) -> None:
+    told.begun("a")
+    told.moved("a", "failed", "active", "failed", reason="x", closed=True)
+    told.through("start")
+    told.moved("a", "dispatched", "failed", "active", attempt=2)
+    assert told.row("a").seconds == 1.0 + 1.0
+
+
+def test_what_was_stopped_has_not_failed(told: Told) -> None:
+    told.begun("a")
+    told.add("Stopping", reason="enough", result="stopped")
+    told.moved("a", "failed", "active", "failed", reason="enough", free=True, closed=True)
+    row, seen = told.row("a"), told.view()
+    assert (row.state, row.stopped, row.shown) == ("failed", True, "stopped")
+    assert (seen.counts, seen.shown) == (
+        {"pending": 4, "failed": 1},
+        {"pending": 4, "stopped": 1},
+    )
+    told.add("RunEnded", result="failed", exit=1, reason="x", head="")
+    assert told.row("a").shown == "failed"
 
 
 def test_what_was_used_for_no_node_is_in_the_total(told: Told) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,12 +18,16 @@ from hypothesis import strategies as st
 from attractor.errors import StorageError
 from attractor.pipeline.dot import parse
 from attractor.pipeline.graph import Graph, build
-from attractor.run import report, report_text
+from attractor.run import choices, going_on, report, report_text
 from attractor.run.journal import Entry
 from attractor.run.layout import RunLayout
+from attractor.run.node_story import NodeStory
 from attractor.run.prose import Markdown, Plain, in_line
-from attractor.run.story import BEGAN_AGAIN, read
+from attractor.run.request import Request
+from attractor.run.story import BEGAN_AGAIN, Story, read
 from attractor.run.times import seconds_of
+from guardian import answers
+from guardian.budget import Own, room, used_up
 from signals import atomic
 
 PIPELINE = """
@@ -148,7 +154,7 @@ def test_tokens_and_cost_add_up_with_the_judges_and_the_rubric() -> None:
 def test_troubles_are_counted() -> None:
     keys = ("attempts", "retries", "crashes", "rejections", "violations", "cooldowns", "resumed")
     totals = night()["totals"]
-    assert [totals[key] for key in keys] == [6, 1, 1, 1, 1, 1, 1]
+    assert [totals[key] for key in keys] == [3, 1, 1, 1, 1, 1, 1]
     assert totals["cooldown_seconds"] == 12.0
 
 
@@ -195,11 +201,23 @@ def test_a_run_that_goes_on_is_told_up_to_now() -> None:
     assert (said["result"], said["exit"], said["ended"]) == ("waiting", None, "")
     assert node(said, "ask")["attempts"][0]["seconds"] == 5.0
     text = report_text.markdown(said)
-    assert section(text, "What to do next")[:5] == [
-        "May it be released? Answer it with one of its options:",
+    assert section(text, "What to do next")[:17] == [
+        "`ask`: May it be released?",
+        "",
+        "> all 12 tests pass",
+        "",
+        "Answer it with one of these:",
+        "",
+        "approve: the gate lets it pass",
         "",
         "```sh",
         "attractor answer d1 approve --run auth-1",
+        "```",
+        "",
+        "reject: the gate does not let it pass",
+        "",
+        "```sh",
+        "attractor answer d1 reject --run auth-1",
         "```",
     ]
     assert "# Log in: waiting\n\nNothing moves until a person decides, after " in text
@@ -227,7 +245,38 @@ def test_the_story_is_told_in_order() -> None:
         ),
         "- `ask`: decided approve by terminal, passed after 1 min 0 s.",
         "- It was resumed by a person once.",
-        "- there is no bead AUTH-1",
+        "- beads and promise, 2026-01-01 00:01:36 UTC: there is no bead AUTH-1",
+    ]
+
+
+@pytest.mark.parametrize(
+    "what", ["beads and promise were told", "there is no .beads folder here or above (/p)"]
+)
+def test_what_has_gone_as_it_always_does_is_no_part_of_what_happened(what: str) -> None:
+    said = night('"task": "books-8", "node": ""', ("TaskEnded", {"task": "books-8", "what": what}))
+    assert what in [each["what"] for each in said["notes"]]
+    assert what not in report_text.markdown(said)
+    alone = report.final(
+        read(told("TaskBegun", ("TaskEnded", {"task": "books-8", "what": what}))), graph(), 0
+    )
+    assert "What happened" not in report_text.markdown(alone)
+
+
+def test_a_note_says_when_it_was_made_and_about_what() -> None:
+    died = "the asking process ended with status -9"
+    said = night(
+        "RubricSealed",
+        ("TaskEnded", {"task": "rubric-1", "node": "", "what": died}),
+        ("Noted", {"what": "it is odd", "node": "jwt"}),
+    )
+    assert [(each["about"], each["what"]) for each in said["notes"]] == [
+        ("rubric", died),
+        ("jwt", "it is odd"),
+    ]
+    lines = section(report_text.markdown(said), "What happened")
+    assert lines == [
+        f"- the rubric, 2026-01-01 00:00:01 UTC: {died}",
+        "- jwt, 2026-01-01 00:00:02 UTC: it is odd",
     ]
 
 
@@ -239,7 +288,7 @@ def test_guardians_that_were_started_again_are_counted_and_told_once() -> None:
     assert lines[-3:] == [
         "- The Guardian was started again 3 times, and went on from the journal.",
         "- It was resumed by a person once.",
-        "- there is no bead AUTH-1",
+        "- beads and promise, 2026-01-01 00:01:36 UTC: there is no bead AUTH-1",
     ]
 
 
@@ -267,6 +316,21 @@ def test_work_that_does_not_merge_is_given_back_without_a_verdict() -> None:
         ),
     )
     assert "given back because the merge has a conflict, goes on" in report_text.plain(said)
+
+
+def test_what_a_person_or_a_budget_stopped_has_not_failed() -> None:
+    stops = moved("jwt", "failed", "active", "failed", attempt=2, reason="enough", free=True)
+    for result in ("stopped", "budget"):
+        stopping = ("Stopping", {"reason": "enough", "result": result})
+        said = night('"s8"', stopping, stops, ended(result, 4, "enough"))
+        jwt = node(said, "jwt")
+        assert (jwt["state"], jwt["stopped"]) == ("failed", True)
+        text = report_text.markdown(said)
+        assert "| `jwt` | stopped | 2 |" in text
+        assert "attempt 2: was stopped after " in text
+        assert "does not count" not in text
+    failed = night('"s8"', stops, ended("failed", 1, "x"))
+    assert node(failed, "jwt")["stopped"] is False
 
 
 def test_red_checks_and_free_attempts_are_told_as_such() -> None:
@@ -328,8 +392,196 @@ def test_what_was_validated_before_the_end_can_be_merged_all_the_same() -> None:
     text = report_text.markdown(stopped)
     assert "What was validated so far is on the branch" in text
     assert "attractor resume auth-1\n" in text
-    budget = night("DecisionAnswered", ended("budget", 5, "the budget is used"))
-    assert "attractor resume auth-1 --budget-usd AMOUNT\n" in report_text.markdown(budget)
+    budget = night("DecisionAnswered", ended("budget", 5, "nobody can tell which"))
+    assert "attractor resume auth-1\n" in report_text.markdown(budget)
+
+
+def test_of_a_run_whose_processes_are_gone_it_comes_first_how_it_goes_on() -> None:
+    entries = told("merge-5")
+    said = report.final(read(entries), graph(), seconds_of(entries[-1].at), "interrupted")
+    assert (said["result"], said["interrupted"]) == ("interrupted", entries[-1].at)
+    text = report_text.markdown(said)
+    assert text.startswith("# Log in: interrupted\n\nThe run was interrupted, after 30 s. ")
+    assert "Nothing of it is alive; its journal ends at 2026-01-01 00:00:30 UTC." in text
+    assert section(text, "What to do next")[:5] == [
+        "To go on where it was left:",
+        "",
+        "```sh",
+        said["resume"],
+        "```",
+    ]
+    assert said["resume"] == "attractor resume auth-1"
+
+
+def test_a_run_that_is_being_ended_says_so() -> None:
+    said = report.final(read(told("merge-5")), graph(), 0.0, "stopping")
+    assert (said["result"], said["resume"], said["interrupted"]) == ("stopping", "", "")
+    text = report_text.markdown(said)
+    assert "It is being ended: what follows is known when it has." in text
+    assert "attractor resume" not in text
+
+
+FOUND: Said = (
+    "DecisionAsked",
+    {
+        "id": "d1",
+        "node": "ask",
+        "attempt": 1,
+        "kind": "review",
+        "question": "the review by self of ask found something. What now?",
+        "options": ["merge it", "give it back", "give up"],
+        "context": "A review of your changes found 1:\n- a.py:3: a `bug`\n",
+    },
+)
+
+
+def test_of_findings_at_the_limit_each_answer_is_shown_with_what_it_does() -> None:
+    said = night("DecisionAsked", FOUND)
+    assert [each["option"] for each in said["decisions"][0]["answers"]] == FOUND[1]["options"]
+    lines = section(report_text.markdown(said), "What to do next")
+    assert lines[2:4] == ["> A review of your changes found 1:", "> - a.py:3: a \\`bug\\`"]
+    for option in FOUND[1]["options"]:
+        (at,) = [n for n, line in enumerate(lines) if line.startswith(f"{option}: ")]
+        assert lines[at + 3] == f"attractor answer d1 '{option}' --run auth-1".replace("''", "'")
+    assert said["overridden"] == []
+
+
+def test_what_a_person_had_merged_over_a_review_stands_in_the_headline() -> None:
+    answer = {"id": "d1", "node": "ask", "option": "merge it", "note": "", "by": "terminal"}
+    said = night("DecisionAsked", FOUND, ("DecisionAnswered", answer), ended("validated", 0))
+    assert said["overridden"] == ["ask"]
+    headline = report_text.markdown(said).splitlines()[2]
+    assert headline.startswith("Every way to the end was judged good, after ")
+    assert "A person had `ask` merged over what a review has found." in headline
+    back = {**answer, "option": "give it back"}
+    assert night("DecisionAsked", FOUND, ("DecisionAnswered", back))["overridden"] == []
+
+
+def reviewed(*reviews: Mapping[str, Any], decided: tuple[Said, ...] = ()) -> str:
+    """What is told of `jwt`, which was merged after these reviews."""
+    ends = [
+        ("TaskEnded", {"task": "x", "node": "jwt", "what": "", "review": {"findings": [], **each}})
+        for each in reviews
+    ]
+    merged = moved("jwt", "passed", "impl_complete", "validated", attempt=2, merged="3" * 40)
+    said = night('"merge-5", "kind"', *ends, *decided, merged)
+    lines = section(report_text.markdown(said), "What happened")
+    return next(line for line in lines if line.startswith("- `jwt`"))
+
+
+def test_who_stood_in_for_a_reviewer_closed_the_node() -> None:
+    gemini = {"reviewer": "gemini", "outcome": "passed", "why": "it stood in"}
+    told = reviewed(
+        {"reviewer": "self", "outcome": "passed"}, {**gemini, "stood_in": "Claude Code"}
+    )
+    assert ", reviewed by Claude Code, in place of gemini, merged as" in told
+    assert told.endswith(", closed by the review by Claude Code, in place of gemini.")
+    assert reviewed(gemini).endswith(", closed by the review by gemini.")
+
+
+def test_a_rest_says_its_time_as_people_read_it() -> None:
+    rest = {"until": "2026-11-21T21:53:00.000000Z", "why": "the hour is used"}
+    text = report_text.markdown(night("merge-5", ("Paused", rest)))
+    assert "- A rest until 2026-11-21 21:53:00 UTC: the hour is used." in text
+
+
+def test_a_person_who_had_it_merged_closed_the_node() -> None:
+    asked = (FOUND[0], {**FOUND[1], "node": "jwt", "attempt": 2})
+    answer = {"id": "d1", "node": "jwt", "option": "merge it", "note": "", "by": "terminal"}
+    told = reviewed(
+        {"reviewer": "self", "outcome": "passed"},
+        {"reviewer": "gemini", "outcome": "findings", "findings": [{"problem": "x"}]},
+        decided=(asked, ("DecisionAnswered", answer)),
+    )
+    assert told.endswith(", closed by terminal over what a review has found.")
+
+
+def test_what_a_persons_file_let_through_is_named_with_its_place() -> None:
+    place = {"file": "keys/a.pem", "line": 3, "kind": "private-key"}
+    told = reviewed({"reviewer": "scan", "outcome": "passed", "allowed": [place]})
+    assert (
+        "scanned for secrets, 1 allowed by `.attractor-allow` (`keys/a.pem:3 private-key`)" in told
+    )
+    many = reviewed({"reviewer": "scan", "outcome": "passed", "allowed": [place] * 12})
+    assert "12 allowed by " in many
+    assert many.count("keys/a.pem") == 10
+    assert ", 2 more)" in many
+
+
+def test_the_answers_of_the_guardian_are_those_of_which_the_report_knows_what_they_do() -> None:
+    for kind, options in (("review", answers.REVIEW_OPTIONS), ("verdict", answers.VERDICT_OPTIONS)):
+        assert all(choices.effect(kind, options, each) for each in options)
+    assert choices.MERGE_IT == answers.MERGE_IT
+
+
+@pytest.mark.parametrize("over", [True, False])
+@pytest.mark.parametrize(
+    ("budget", "own", "option"),
+    [
+        ({"budget_usd": 0.5}, Own(), "--budget-usd"),
+        ({"budget_tokens": 500}, Own(), "--budget-tokens"),
+        ({"node_budget_usd": 0.5}, Own(), "--node-budget-usd"),
+        ({"node_budget_tokens": 500}, Own(), "--node-budget-tokens"),
+        ({}, Own(usd=0.5), "--node-budget-usd"),
+        ({}, Own(tokens=500), "--node-budget-tokens"),
+    ],
+)
+@pytest.mark.parametrize("name", ["w", "tokens", "12", "a 5 tokens, is used: 9"])
+def test_who_goes_on_is_told_which_budget_to_raise_and_by_how_much(
+    name: str, budget: dict[str, Any], own: Own, option: str, *, over: bool
+) -> None:
+    asked = Request(
+        run_id="r", project="/p", run_root="/p/r", pipeline="p.dot", base_commit="b", **budget
+    )
+    spent = Story(spent_tokens=500 if over else 499, spent_usd=0.5 if over else 0.499)
+    used = {"input_tokens": spent.spent_tokens, "cost_usd": spent.spent_usd}
+    spent.nodes[name] = NodeStory(judging=used)
+    words = (
+        used_up(spent, asked, [(name, own)]) if over else room(spent, asked, name, own, 9, 0).why
+    )
+    assert words.startswith("the budget of ")
+    said = night("DecisionAnswered", ended("budget", 5, words))
+    assert f"\n{said['resume']}\n" in report_text.markdown(said)
+    *command, named, amount = shlex.split(said["resume"])
+    assert (command, named) == (["attractor", "resume", "auth-1"], option)
+    given = {"budget_tokens": None, "budget_usd": None, option[2:].replace("-", "_"): 0}
+    raised = {key: float(amount) for key, each in given.items() if each is not None}
+    again = replace(asked, **{**dict.fromkeys(budget), **raised})
+    assert not used_up(spent, again, [(name, Own())])
+    assert room(spent, again, name, Own(), 9, 0).ok
+
+
+@pytest.mark.parametrize(
+    ("reason", "option"),
+    [
+        ("the budget of 10 tokens is used: 4210", "--budget-tokens 8500"),
+        (
+            "the budget of the run has 10 of 10 tokens left, and 4000 are needed",
+            "--budget-tokens 8000",
+        ),
+        ("the budget of greet, 20000 tokens, is used: 84100", "--node-budget-tokens 170000"),
+        (
+            "the budget of greet has 0 of 2e+06 tokens left, and 9 are needed",
+            "--node-budget-tokens 4100000",
+        ),
+        ("the budget of 5 USD is used: 5.02", "--budget-usd 11"),
+        ("the budget of 0.001 USD is used: 0.0012", "--budget-usd 0.0024"),
+    ],
+)
+def test_the_amount_is_a_round_number_twice_of_what_was_needed(reason: str, option: str) -> None:
+    assert going_on.command("r 1", "budget", reason) == f"attractor resume 'r 1' {option}"
+    assert going_on.command("r 1", "interrupted", reason).endswith(option)
+    assert going_on.command("r 1", "validated", reason) == ""
+
+
+def test_what_names_no_cost_is_not_told_as_free() -> None:
+    said = night()
+    assert "told no cost" not in report_text.markdown(said)
+    first = node(said, "jwt")["attempts"][0]
+    del first["usage"]["cost_usd"]
+    assert "- Not in it: sessions that told no cost" in report_text.markdown(said)
+    first["ended"] = ""  # it may tell yet
+    assert "told no cost" not in report_text.markdown(said)
 
 
 def test_the_table_has_a_row_for_each_node() -> None:

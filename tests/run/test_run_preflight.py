@@ -136,6 +136,29 @@ def test_what_is_judged_or_written_by_a_model_needs_the_model_without_a_terminal
     )
 
 
+@pytest.mark.parametrize("agent", ["codex", "gemini", "opencode", "claude"])
+@pytest.mark.parametrize(
+    ("a", "asked"),
+    [
+        ("", {"budget_usd": 5.0}),
+        ("", {"budget_usd_per_hour": 5.0}),
+        ("", {"node_budget_usd": 5.0}),
+        (', budget_usd="5"', {}),
+        ("", {"budget_tokens": 5}),
+        ("", {}),
+    ],
+)
+def test_a_budget_in_money_that_does_not_see_an_agent_is_noted(
+    agent: str, a: str, asked: dict[str, Any]
+) -> None:
+    found = planned(f'agent="{agent}"{a}', **asked).mistakes
+    unseen = agent in ("codex", "gemini") and bool(a or "usd" in str(asked))
+    assert [(each.fatal, each.where) for each in found] == [(False, "p.dot:4:5")] * unseen
+    for each in found:
+        assert each.problem.startswith(f"{agent} names no cost")
+        assert "tokens" in each.fix
+
+
 def test_a_pipeline_without_agents_needs_none() -> None:
     text = (
         'digraph t { start [shape=Mdiamond]; t [shape=parallelogram, handler="tool", '
@@ -151,8 +174,9 @@ def test_a_pipeline_without_agents_needs_none() -> None:
     assert plan.branches == ("attractor/r1/integration",)
 
 
-def test_a_rehearsal_needs_less_room() -> None:
-    assert planned(rehearsed=True).free_bytes < planned().free_bytes
+def test_there_must_be_room_on_the_disk_also_for_a_rehearsal() -> None:
+    assert planned(rehearsed=True).disk
+    assert planned().disk
 
 
 @pytest.mark.parametrize(

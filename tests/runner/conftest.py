@@ -26,7 +26,7 @@ from runner.fence import Fence, GitFolders
 from runner.sandbox import Level, Wrapped
 from runner.tmux import Pane, Tmux
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 
 
 @pytest.fixture

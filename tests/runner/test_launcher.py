@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -76,8 +77,10 @@ def wait(
 
     yield call
     for owner in started:
-        if liveness(owner) is Liveness.ALIVE:
-            os.kill(owner.pid, posix_signals.SIGTERM)
+        # It may end by itself between the two.
+        with contextlib.suppress(ProcessLookupError):
+            if liveness(owner) is Liveness.ALIVE:
+                os.kill(owner.pid, posix_signals.SIGTERM)
 
 
 def _pid_in(path: Path) -> Owner:

@@ -29,11 +29,12 @@ from runner.git import Worktree
 from runner.sandbox import Level
 from runner.session import Launch, Session
 from runner.sessions import claude, record
-from runner.sessions.headless import HeadlessSession, shown
+from runner.sessions.headless import Headless, shown
 from runner.sessions.interactive import InteractiveSession, dialog
 from runner.sessions.opening import open_session
 from runner.sessions.record import Record
 from runner.sessions.stage import Stage
+from runner.sessions.turn_session import TurnSession
 from runner.tmux import Pane
 from runner.transcript import transcript_path
 from signals.clock import SystemClock
@@ -668,8 +669,10 @@ def test_what_a_headless_turn_prints_is_shown_as_a_person_would_want_it() -> Non
 
 def test_each_kind_of_agent_has_its_session(node: Callable[..., Node]) -> None:
     one = node(agent="claude-headless")
-    assert isinstance(one.open(), HeadlessSession)
-    assert one.open().attach(write=True) == []
+    session = one.open()
+    assert isinstance(session, TurnSession)
+    assert isinstance(session.program, Headless)
+    assert session.attach(write=True) == []
 
 
 def test_a_death_that_the_terminal_does_not_know_yet_is_waited_for(

@@ -326,10 +326,10 @@ def test_a_flood_of_files_is_not_read_whole(
 def test_no_descriptor_is_left_open(config: Path, main: Path, worker: Path) -> None:
     append(main, answer("m1"))
     os.mkfifo(worker)
-    before = os.listdir("/dev/fd")
+    before = set(os.listdir("/dev/fd"))
     read(config, main)
     transcript.digest(str(config), str(main), 1_000)
-    assert os.listdir("/dev/fd") == before
+    assert set(os.listdir("/dev/fd")) <= before
 
 
 def test_a_digest_holds_what_workers_did(config: Path, main: Path, worker: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from attractor.errors import InputError
 from attractor.run.assignment import Assignment
 from attractor.run.branch import node_branch
 from attractor.run.layout import escape, run_layout
@@ -71,6 +72,22 @@ class Checkout:
 
     def look(self, tree: Worktree) -> TreeFacts:
         return look(tree, CLOCK)
+
+    def files(self, folder: str) -> list[str]:
+        """Return the files below a folder that are not git's."""
+        found = []
+        for where, folders, names in os.walk(folder):
+            folders[:] = [each for each in folders if each != ".git"]
+            found += [os.path.relpath(os.path.join(where, name), folder) for name in names]
+        return sorted(name for name in found if name != ".git")
+
+    def refused(self, call: Callable[..., object] | None = None, **changes: Any) -> InputError:
+        """Return the error with which a call is refused, of `ensure` without one."""
+        with pytest.raises(InputError) as caught:
+            (call or self.ensure)(**changes)
+        assert caught.value.where
+        assert caught.value.fix
+        return caught.value
 
 
 @pytest.fixture

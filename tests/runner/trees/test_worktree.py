@@ -2,43 +2,24 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from attractor.errors import DamageError, InputError, ToolError
+from attractor.errors import DamageError, ToolError
 from attractor.pipeline.dot import parse
 from attractor.pipeline.graph import build
 from attractor.run.assign import Dispatch, assign
 from attractor.run.config import load, resolve
 from attractor.run.layout import run_layout
-from runner import include, registered
+from runner import include
 from runner.git import alone
-from runner.worktree import ensure, remove
+from runner.worktree import ensure
 from signals.clock import SystemClock
 from signals.errors import BusyError
 
 CLOCK = SystemClock()
-
-
-def files(folder: str) -> list[str]:
-    found = []
-    for where, folders, names in os.walk(folder):
-        folders[:] = [each for each in folders if each != ".git"]
-        found += [os.path.relpath(os.path.join(where, name), folder) for name in names]
-    return sorted(name for name in found if name != ".git")
-
-
-def refused(call: Callable[[], object]) -> InputError:
-    with pytest.raises(InputError) as caught:
-        call()
-    assert caught.value.where
-    assert caught.value.fix
-    return caught.value
 
 
 # -- made
@@ -50,7 +31,7 @@ def test_a_worktree_is_made_on_the_nodes_branch_from_the_base(checkout: Any) -> 
     checkout.commit()
     tree = checkout.ensure(base_commit=base)
     assert (tree.adopted, tree.base, tree.notes) == (False, base, ())
-    assert files(tree.path) == [".gitignore", "a.txt", "src/b.txt"]
+    assert checkout.files(tree.path) == [".gitignore", "a.txt", "src/b.txt"]
     assert checkout.git("symbolic-ref", "HEAD", cwd=tree.path) == "refs/heads/attractor/r/n"
     assert checkout.head(tree.path) == base
     assert checkout.git("status", "--porcelain", cwd=tree.path) == ""
@@ -82,7 +63,7 @@ def test_a_later_run_makes_its_own_worktree_of_a_node_and_leaves_that_of_the_fir
     unmerged = checkout.commit(cwd=first.path)
     Path(first.path, "uncommitted.txt").write_text("work")
     second = ensured("two")
-    assert files(second.path) == [".gitignore", "a.txt", "src/b.txt"]
+    assert checkout.files(second.path) == [".gitignore", "a.txt", "src/b.txt"]
     assert checkout.head(first.path) == unmerged
     assert Path(first.path, "uncommitted.txt").read_text() == "work"
     assert not checkout.look(second).tampered
@@ -167,7 +148,7 @@ def test_the_project_may_be_a_submodule(checkout: Any, new_checkout: Any) -> Non
     outer.git(*allow, "submodule", "--quiet", "add", str(checkout.folder), "inner")
     inner = type(outer)(outer.folder / "inner")
     tree = inner.ensure()
-    assert files(tree.path) == [".gitignore", "a.txt", "src/b.txt"]
+    assert checkout.files(tree.path) == [".gitignore", "a.txt", "src/b.txt"]
     assert inner.look(tree).branch_ok
 
 
@@ -184,7 +165,7 @@ def test_submodules_stay_empty_and_are_no_change(checkout: Any, new_checkout: An
 def test_a_sparse_checkout_stays_sparse_and_is_no_change(checkout: Any) -> None:
     checkout.git("sparse-checkout", "set", "--cone", "other")
     tree = checkout.ensure()
-    assert files(tree.path) == [".gitignore", "a.txt"]
+    assert checkout.files(tree.path) == [".gitignore", "a.txt"]
     assert not checkout.look(tree).dirty
     Path(tree.path, "a.txt").write_text("work")
     head = checkout.commit(cwd=tree.path)
@@ -197,7 +178,7 @@ def test_a_sparse_checkout_stays_sparse_and_is_no_change(checkout: Any) -> None:
 
 def test_a_folder_that_somebody_else_made_is_refused(checkout: Any) -> None:
     mine = checkout.write(".claude/worktrees/n/mine.txt")
-    error = refused(checkout.ensure)
+    error = checkout.refused()
     assert "a folder that this run did not make" in error.problem
     assert mine.read_text() == "text\n"
     assert checkout.git("branch", "--list", "attractor/*") == ""
@@ -211,13 +192,13 @@ def test_so_is_a_file_or_a_link(checkout: Any, tmp_path: Path, kind: str, word: 
     if kind != "file":
         path.unlink()
         path.symlink_to(tmp_path if kind == "link" else tmp_path / "nothing")
-    assert f"a {word} that this run did not make" in refused(checkout.ensure).problem
+    assert f"a {word} that this run did not make" in checkout.refused().problem
 
 
 def test_a_worktree_of_somebody_else_is_refused_and_named(checkout: Any) -> None:
     path = checkout.folder / ".claude" / "worktrees" / "n"
     checkout.git("worktree", "add", "-q", "-b", "theirs", str(path))
-    error = refused(checkout.ensure)
+    error = checkout.refused()
     assert "a worktree on theirs, which this run did not make" in error.problem
     assert "git worktree remove" in error.fix
     assert checkout.git("symbolic-ref", "HEAD", cwd=path) == "refs/heads/theirs"
@@ -227,7 +208,7 @@ def test_a_branch_that_is_there_already_is_refused(checkout: Any) -> None:
     base = checkout.head()
     head = checkout.commit()
     checkout.git("branch", "attractor/r/n")
-    error = refused(lambda: checkout.ensure(base_commit=base))
+    error = checkout.refused(base_commit=base)
     assert "attractor/r/n is there, and is not ours" in error.problem
     assert "git branch -m attractor/r/n" in error.fix
     assert checkout.git("rev-parse", "attractor/r/n") == head
@@ -241,7 +222,7 @@ def test_a_branch_that_is_there_at_the_base_is_used(checkout: Any) -> None:
 
 def test_a_branch_that_is_checked_out_elsewhere_is_refused(checkout: Any) -> None:
     checkout.git("switch", "-q", "-c", "attractor/r/n")
-    error = refused(checkout.ensure)
+    error = checkout.refused()
     assert (error.problem, error.where) == (
         "attractor/r/n is checked out elsewhere",
         str(checkout.folder),
@@ -251,14 +232,14 @@ def test_a_branch_that_is_checked_out_elsewhere_is_refused(checkout: Any) -> Non
 @pytest.mark.parametrize("name", ["attractor", "attractor/r"])
 def test_a_branch_that_leaves_no_room_for_ours_is_named(checkout: Any, name: str) -> None:
     checkout.git("branch", name)
-    error = refused(checkout.ensure)
+    error = checkout.refused()
     assert f"the branch {name} leaves no room" in error.problem
     assert f"git branch -m {name}" in error.fix
 
 
 def test_a_base_that_is_not_there_is_refused(checkout: Any) -> None:
-    assert "there is no commit" in refused(lambda: checkout.ensure(base_commit="0" * 40)).problem
-    assert "there is no commit" in refused(lambda: checkout.ensure(base_commit="a\nb")).problem
+    assert "there is no commit" in checkout.refused(base_commit="0" * 40).problem
+    assert "there is no commit" in checkout.refused(base_commit="a\nb").problem
 
 
 def test_a_project_that_is_no_repository_is_refused(checkout: Any, tmp_path: Path) -> None:
@@ -274,7 +255,7 @@ def test_a_project_that_is_no_repository_is_refused(checkout: Any, tmp_path: Pat
         checkout.folder / ".git": "inside of a .git folder",
         tmp_path / "nothing": "no such folder",
     }.items():
-        error = refused(lambda path=path: checkout.ensure(project=str(path), **values))
+        error = checkout.refused(lambda path=path: checkout.ensure(project=str(path), **values))
         assert words in error.problem
 
 
@@ -294,7 +275,7 @@ def test_a_repository_of_another_user_is_refused_with_gits_own_words(
 
 def test_a_project_behind_a_link_is_refused(checkout: Any, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(checkout.folder)
-    error = refused(
+    error = checkout.refused(
         lambda: checkout.ensure(
             project=str(tmp_path / "link"), worktree=str(tmp_path / "link/.claude/worktrees/n")
         )
@@ -308,7 +289,7 @@ def test_a_folder_of_worktrees_that_leads_elsewhere_is_refused(
 ) -> None:
     (checkout.folder / ".claude").mkdir()
     (checkout.folder / ".claude" / "worktrees").symlink_to(tmp_path)
-    assert f"leads to {tmp_path}" in refused(checkout.ensure).problem
+    assert f"leads to {tmp_path}" in checkout.refused().problem
     assert not (tmp_path / "n").exists()
 
 
@@ -355,7 +336,7 @@ def test_a_new_attempt_goes_on_in_the_same_worktree(checkout: Any) -> None:
 def test_a_new_attempt_is_not_started_on_another_branch(checkout: Any) -> None:
     tree = checkout.ensure()
     checkout.git("switch", "-q", "-c", "feature", cwd=tree.path)
-    error = refused(lambda: checkout.ensure(attempt=2))
+    error = checkout.refused(attempt=2)
     assert error.problem == "feature is checked out here"
     assert f"git -C {tree.path} switch attractor/r/n" in error.fix
 
@@ -372,7 +353,7 @@ def test_a_new_attempt_needs_its_base_in_the_branch(checkout: Any) -> None:
     new = checkout.commit()
     Path(tree.path, "own.txt").write_text("mine")
     checkout.commit(cwd=tree.path)
-    error = refused(lambda: checkout.ensure(attempt=2, base_commit=new))
+    error = checkout.refused(attempt=2, base_commit=new)
     assert f"does not hold {new:.12}" in error.problem
     checkout.git("merge", "-q", new, cwd=tree.path)
     found = checkout.look(checkout.ensure(attempt=2, base_commit=new))
@@ -410,23 +391,23 @@ def test_a_worktree_that_leads_elsewhere_is_not_taken_over(checkout: Any, tmp_pa
     tree = checkout.ensure()
     link = Path(tree.path, ".git")
     link.write_text(f"gitdir: {tmp_path}\n")
-    assert "leads elsewhere" in refused(checkout.ensure).problem
+    assert "leads elsewhere" in checkout.refused().problem
     link.unlink()
-    assert "leads elsewhere" in refused(checkout.ensure).problem
+    assert "leads elsewhere" in checkout.refused().problem
     shutil.move(tree.path, tmp_path / "away")
     Path(tree.path).symlink_to(tmp_path / "away")
-    assert "leads elsewhere" in refused(checkout.ensure).problem
+    assert "leads elsewhere" in checkout.refused().problem
 
 
 def test_a_worktree_that_git_forgot_is_not_taken_over(checkout: Any) -> None:
     tree = checkout.ensure()
     shutil.rmtree(tree.admin)
-    assert "git knows nothing" in refused(checkout.ensure).problem
+    assert "git knows nothing" in checkout.refused().problem
 
 
 def test_the_nodes_worktree_cannot_move_to_another_branch(checkout: Any) -> None:
     checkout.ensure()
-    assert "not as assigned" in refused(lambda: checkout.ensure(branch="attractor/r/m")).problem
+    assert "not as assigned" in checkout.refused(branch="attractor/r/m").problem
 
 
 def test_a_folder_that_was_deleted_by_hand_is_made_again_with_all_commits(checkout: Any) -> None:
@@ -447,7 +428,7 @@ def test_a_folder_that_was_deleted_while_locked_is_not_made_again(checkout: Any)
     tree = checkout.ensure()
     checkout.git("worktree", "lock", tree.path)
     shutil.rmtree(tree.path)
-    error = refused(checkout.ensure)
+    error = checkout.refused()
     assert "locked" in error.problem
     assert "git worktree unlock" in error.fix
 
@@ -456,7 +437,7 @@ def test_what_was_put_in_the_place_of_a_deleted_folder_is_refused(checkout: Any)
     tree = checkout.ensure()
     shutil.rmtree(tree.path)
     mine = checkout.write(".claude/worktrees/n/mine.txt")
-    assert "leads elsewhere" in refused(checkout.ensure).problem
+    assert "leads elsewhere" in checkout.refused().problem
     assert mine.exists()
 
 
@@ -474,348 +455,3 @@ def test_two_who_make_the_same_worktree_wait_for_each_other(checkout: Any, clock
     with alone(tree.lock, CLOCK), pytest.raises(BusyError) as caught, alone(tree.lock, clock):
         pass
     assert (caught.value.where, "fuser" in caught.value.fix) == (tree.lock, True)
-
-
-# -- what a git that was killed leaves behind
-
-
-def begun(checkout: Any) -> Any:
-    """Return a worktree whose record says that it is being made; git was here, too."""
-    tree = checkout.ensure()
-    record = Path(checkout.assignment().layout.worktree_record("n"))
-    record.write_text(record.read_text().replace('"made"', '"making"'))
-    return tree
-
-
-def without_files(tree: Any) -> None:
-    for name in os.listdir(tree.path):
-        path = Path(tree.path, name)
-        if name != ".git":
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    Path(tree.admin, "index").unlink()
-
-
-def unfinished(tree: Any) -> None:
-    without_files(tree)
-    Path(tree.admin, "locked").write_text("initializing")
-    Path(tree.admin, "HEAD").write_text("0" * 40 + "\n")
-
-
-LEFT: dict[str, Callable[[Any], object]] = {
-    "all": lambda _: None,
-    "half of the files": lambda tree: (
-        Path(tree.path, "a.txt").write_text("on"),
-        Path(tree.admin, "index").unlink(),
-        Path(tree.admin, "index.lock").write_text(""),
-    ),
-    "no files": without_files,
-    "an unfinished entry": unfinished,
-    "an entry that is still locked": lambda tree: (
-        without_files(tree),
-        Path(tree.admin, "locked").write_text("initializing"),
-    ),
-    "an unfinished entry without a HEAD": lambda tree: (
-        unfinished(tree),
-        Path(tree.admin, "HEAD").unlink(),
-    ),
-    "an unfinished entry and an empty folder": lambda tree: (
-        unfinished(tree),
-        Path(tree.path, ".git").unlink(),
-    ),
-    "an unfinished entry and no folder": lambda tree: (unfinished(tree), shutil.rmtree(tree.path)),
-    "an entry that leads nowhere": lambda tree: (
-        unfinished(tree),
-        Path(tree.path, ".git").unlink(),
-        Path(tree.admin, "gitdir").write_text(""),
-    ),
-    "a folder and no entry": lambda tree: (
-        without_files(tree),
-        Path(tree.path, ".git").unlink(),
-        shutil.rmtree(tree.admin),
-    ),
-    "a lock of the branch": lambda tree: (
-        shutil.rmtree(tree.path),
-        shutil.rmtree(tree.admin),
-        Path(tree.ref_folder, "n").rename(Path(tree.ref_folder, "n.lock")),
-    ),
-    "a branch only": lambda tree: (shutil.rmtree(tree.path), shutil.rmtree(tree.admin)),
-}
-
-
-@pytest.mark.parametrize("left", LEFT)
-def test_what_a_killed_git_left_becomes_the_same_worktree(checkout: Any, left: str) -> None:
-    tree = begun(checkout)
-    LEFT[left](tree)
-    again = checkout.ensure()
-    assert not again.adopted
-    assert files(again.path) == [".gitignore", "a.txt", "src/b.txt"]
-    assert checkout.git("status", "--porcelain", cwd=again.path) == ""
-    assert checkout.git("symbolic-ref", "HEAD", cwd=again.path) == "refs/heads/attractor/r/n"
-    listed = checkout.git("worktree", "list", "--porcelain")
-    assert (listed.count("attractor/r/n"), listed.count("locked")) == (1, 0)
-    found = checkout.look(again)
-    assert (found.branch_ok, found.dirty, found.tampered) == (True, False, "")
-
-
-def test_what_somebody_put_into_a_half_made_worktree_is_kept(checkout: Any) -> None:
-    tree = begun(checkout)
-    unfinished(tree)
-    mine = Path(tree.path, "mine.txt")
-    mine.write_text("mine")
-    assert "this run did not make" in refused(checkout.ensure).problem
-    assert mine.read_text() == "mine"
-
-
-def test_a_branch_that_somebody_made_in_a_half_made_worktree_is_kept(checkout: Any) -> None:
-    tree = begun(checkout)
-    checkout.git("switch", "-q", "-c", "mine", cwd=tree.path)
-    assert "this run did not make" in refused(checkout.ensure).problem
-    assert checkout.git("symbolic-ref", "HEAD", cwd=tree.path) == "refs/heads/mine"
-
-
-# A git that kills who started it, then does its work: the process that dies at the worst moment.
-DEADLY_GIT = """#!/bin/sh
-echo >> "$ATTRACTOR_TEST/calls"
-if [ "$(wc -l < "$ATTRACTOR_TEST/calls")" -eq "$(cat "$ATTRACTOR_TEST/kill")" ]; then
-    kill -9 $PPID
-fi
-exec {git} "$@"
-"""
-PROGRAM = """
-import sys
-from attractor.run.assignment import load
-from runner import git
-from runner.worktree import ensure
-from signals.clock import SystemClock
-ensure(load(sys.argv[1]), SystemClock())
-"""
-
-
-def test_killed_while_git_works_it_waits_for_that_git_and_finishes(
-    new_checkout: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from attractor.run.assignment import dump
-
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    deadly = DEADLY_GIT.format(git=shutil.which("git"))
-    # The environment of git is made from nothing, so the test's folder is written into it.
-    (folder / "git").write_text(deadly.replace("$ATTRACTOR_TEST", str(folder)))
-    (folder / "git").chmod(0o755)
-    died = 0
-    for number in range(1, 100):
-        checkout = new_checkout(f"p{number}")
-        checkout.write(".worktreeinclude", ".env\n")
-        checkout.write(".env", "SECRET")
-        checkout.commit()
-        assignment = tmp_path / "assignment.json"
-        assignment.write_bytes(dump(checkout.assignment()))
-        (folder / "calls").write_text("")
-        (folder / "kill").write_text(str(number))
-        with monkeypatch.context() as patched:
-            patched.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-            argv = [sys.executable, "-I", "-c", PROGRAM, str(assignment)]
-            done = subprocess.run(argv, timeout=60, check=False)
-        again = checkout.ensure()
-        assert files(again.path) == [".env", ".gitignore", ".worktreeinclude", "a.txt", "src/b.txt"]
-        assert checkout.git("status", "--porcelain", cwd=again.path) == ""
-        found = checkout.look(again)
-        assert (found.branch_ok, found.dirty, found.tampered) == (True, False, "")
-        if done.returncode == 0:
-            break
-        died += 1
-    assert died > 8
-
-
-# -- .worktreeinclude
-
-
-def test_ignored_files_that_the_list_names_are_copied(checkout: Any) -> None:
-    checkout.write(".worktreeinclude", "# secrets\n.env*\nbuild/*\n!build/big\n")
-    checkout.write(".gitignore", ".env*\nbuild/\n")
-    checkout.commit()
-    checkout.write(".env", "KEY=1").chmod(0o600)
-    checkout.write("src/.env.local", "KEY=2")
-    checkout.write("build/tool", "#!/bin/sh\n").chmod(0o755)
-    checkout.write("build/big", "big")
-    tree = checkout.ensure()
-    got = {name: Path(tree.path, name) for name in files(tree.path)}
-    assert set(got) - {".gitignore", ".worktreeinclude", "a.txt", "src/b.txt"} == {
-        ".env",
-        "src/.env.local",
-        "build/tool",
-    }
-    assert (got[".env"].read_text(), got[".env"].stat().st_mode & 0o777) == ("KEY=1", 0o600)
-    assert got["build/tool"].stat().st_mode & 0o777 == 0o755
-    assert (tree.notes, checkout.look(tree).dirty) == ((), False)
-
-
-def test_a_file_that_would_not_be_ignored_there_is_not_copied(checkout: Any) -> None:
-    base = checkout.head()
-    checkout.write(".gitignore", ".env\nsecret.txt\n")
-    checkout.write("a.txt", "changed")
-    checkout.commit()
-    checkout.write(".worktreeinclude", "secret.txt\na.txt\n")
-    checkout.write("secret.txt", "SECRET")
-    tree = checkout.ensure(base_commit=base)
-    assert files(tree.path) == [".gitignore", "a.txt", "src/b.txt"]
-    assert Path(tree.path, "a.txt").read_text() == "one\ntwo\n"
-    assert "not copied" in tree.notes[0]
-    assert "secret.txt" in tree.notes[0]
-
-
-def test_nothing_of_a_run_and_nothing_hidden_is_copied(checkout: Any) -> None:
-    checkout.write(".worktreeinclude", "**\n")
-    checkout.write(".gitignore", "*.hidden\n.env\n")
-    checkout.commit()
-    checkout.write(".claude/attractor/runs/r/key", "the key")
-    checkout.write(".claude/completion-state/promises/p.json", "{}")
-    checkout.write("rubrics/one.hidden", "the rubric")
-    checkout.write("two.hidden", "the other rubric")
-    checkout.write(".env", "KEY=1")
-    hidden = (str(checkout.folder / "rubrics"), str(checkout.folder / "two.hidden"))
-    tree = checkout.ensure(hidden=hidden)
-    assert set(files(tree.path)) - {".gitignore", ".worktreeinclude", "a.txt", "src/b.txt"} == {
-        ".env"
-    }
-
-
-def test_no_link_is_followed_when_files_are_copied(checkout: Any, tmp_path: Path) -> None:
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    (outside / "secret").write_text("SECRET")
-    checkout.write(".worktreeinclude", ".env\nbuild/\n")
-    checkout.write(".gitignore", ".env\nbuild/\n!build/..\n")
-    (checkout.folder / "build").symlink_to(outside)
-    checkout.git("add", "-f", "build")
-    checkout.commit()
-    (checkout.folder / "build").unlink()
-    checkout.write("build/planted", "over there")
-    (checkout.folder / ".env").symlink_to(outside / "secret")
-    tree = checkout.ensure()
-    assert (Path(tree.path, "build").is_symlink(), sorted(os.listdir(outside))) == (
-        True,
-        ["secret"],
-    )
-    assert not os.path.lexists(os.path.join(tree.path, ".env"))
-    assert ".env" in tree.notes[0]
-
-
-def test_too_many_files_are_refused_before_one_is_copied(
-    checkout: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(include, "MOST_FILES", 2)
-    checkout.write(".worktreeinclude", "build/\n")
-    for number in range(3):
-        checkout.write(f"build/{number}")
-    error = refused(checkout.ensure)
-    assert "3 files" in error.problem
-    assert not os.path.exists(os.path.join(checkout.assignment().worktree, "build"))
-    checkout.write(".worktreeinclude", "build/0\n")
-    assert "build/0" in files(checkout.ensure().path)
-
-
-def test_too_much_is_refused(checkout: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(include, "MOST_BYTES", 3)
-    checkout.write(".worktreeinclude", ".env\n")
-    checkout.write(".env", "1234")
-    assert "GiB" in refused(checkout.ensure).problem
-
-
-def test_a_copy_is_not_made_anew_when_the_worktree_is_taken_over(checkout: Any) -> None:
-    checkout.write(".worktreeinclude", ".env\n")
-    checkout.write(".env", "1")
-    tree = checkout.ensure()
-    Path(tree.path, ".env").write_text("changed by the session")
-    checkout.ensure()
-    assert Path(tree.path, ".env").read_text() == "changed by the session"
-
-
-# -- removed
-
-
-def merged(checkout: Any, tree: Any) -> None:
-    checkout.git("merge", "-q", "--no-edit", tree.branch)
-
-
-def test_a_worktree_whose_work_is_merged_is_removed_and_its_branch_kept(checkout: Any) -> None:
-    tree = checkout.ensure()
-    Path(tree.path, "a.txt").write_text("done")
-    head = checkout.commit(cwd=tree.path)
-    merged(checkout, tree)
-    remove(tree, "main", CLOCK)
-    assert not os.path.exists(tree.path)
-    assert checkout.git("rev-parse", tree.branch) == head
-    assert tree.path not in checkout.git("worktree", "list")
-    remove(tree, "main", CLOCK)
-    again = checkout.ensure(attempt=2, base_commit=tree.base)
-    assert (again.adopted, checkout.look(again).head) == (False, head)
-
-
-LOSSES: dict[str, tuple[Callable[[Any, Any], object], str]] = {
-    "unmerged": (
-        lambda checkout, tree: checkout.commit(cwd=tree.path),
-        "is not merged into main",
-    ),
-    "changed": (lambda _, tree: Path(tree.path, "a.txt").write_text("x"), "a.txt"),
-    "new": (lambda _, tree: Path(tree.path, "new.txt").write_text("x"), "new.txt"),
-    "hidden from git": (
-        lambda checkout, tree: (
-            checkout.git("update-index", "--assume-unchanged", "a.txt", cwd=tree.path),
-            Path(tree.path, "a.txt").write_text("x"),
-        ),
-        "a.txt",
-    ),
-    "detached": (
-        lambda checkout, tree: (
-            checkout.git("switch", "-q", "--detach", cwd=tree.path),
-            checkout.commit(cwd=tree.path),
-        ),
-        "on no merged branch",
-    ),
-    "locked": (
-        lambda checkout, tree: checkout.git("worktree", "lock", "--reason", "my disk", tree.path),
-        "my disk",
-    ),
-    "tampered": (
-        lambda _, tree: Path(tree.admin, "config.worktree").write_text("[core]\n"),
-        "config.worktree",
-    ),
-}
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-def test_a_worktree_is_not_removed_while_something_would_be_lost(checkout: Any, loss: str) -> None:
-    tree = checkout.ensure()
-    do, words = LOSSES[loss]
-    do(checkout, tree)
-    before = files(tree.path)
-    error = refused(lambda: remove(tree, "main", CLOCK))
-    assert error.problem.startswith("not removed: ")
-    assert words in error.problem
-    assert files(tree.path) == before
-
-
-def test_what_only_the_index_holds_is_not_lost(checkout: Any) -> None:
-    tree = checkout.ensure()
-    path = Path(tree.path, "a.txt")
-    before = path.read_bytes()
-    path.write_text("staged")
-    checkout.git("add", "a.txt", cwd=tree.path)
-    path.write_bytes(before)
-    with pytest.raises((InputError, ToolError)):
-        remove(tree, "main", CLOCK)
-    assert path.exists()
-
-
-def test_merged_means_merged_into_what_is_there(checkout: Any) -> None:
-    tree = checkout.ensure()
-    assert "not merged into nowhere" in refused(lambda: remove(tree, "nowhere", CLOCK)).problem
-
-
-def test_the_checkouts_of_a_repository_are_found_whatever_their_names(checkout: Any) -> None:
-    path = checkout.folder.parent / "a\nb"
-    checkout.git("worktree", "add", "-q", "--detach", str(path))
-    main, linked = registered.places(str(checkout.folder / ".git"))
-    assert (main.path, main.head) == (str(checkout.folder), "ref: refs/heads/main")
-    assert (linked.path, linked.head) == (str(path), checkout.head())
