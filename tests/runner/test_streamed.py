@@ -362,7 +362,7 @@ def test_nothing_is_said_to_a_turn_that_is_under_way(
     session = made.open()
     session.start(launch())
     until(lambda: bool(session.look().alive))
-    with pytest.raises(ToolError, match="has not ended yet"):
+    with pytest.raises(ToolError, match="is still at work"):
         session.deliver("More.")
 
 
