@@ -1,12 +1,14 @@
 """A private folder for as long as something is done, outside of every project.
 
-Nothing above it configures an agent that works there. What was left by a process that was killed
-is removed by the next one that makes such a folder, an hour later, when no process has its number.
+Nothing above it configures an agent that works there. It is held while it is used; what was left by
+a process that was killed is removed by the next one that makes such a folder, when nobody holds it
+and no process has its number.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
@@ -15,22 +17,43 @@ import tempfile
 from collections.abc import Iterator
 from typing import Final
 
-from signals.clock import Clock
 from signals.owner import owner_of
 
-_STALE_SECONDS: Final = 3600.0
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @contextlib.contextmanager
-def scratch(name: str, clock: Clock) -> Iterator[str]:
+def scratch(name: str) -> Iterator[str]:
     """Yield the real path of a new folder, which is gone afterwards with all that is in it."""
     prefix = f"attractor-{name}-"
-    _sweep(prefix, clock)
-    made = tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-")
+    _sweep(prefix)
+    made, held = _made(prefix)
     try:
         yield os.path.realpath(made)
     finally:
         shutil.rmtree(made, ignore_errors=True)
+        os.close(held)
+
+
+def _made(prefix: str) -> tuple[str, int]:
+    """Make a folder and hold it; who sweeps may have taken it for left before it was held."""
+    while True:
+        made = tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-")
+        with contextlib.suppress(FileNotFoundError):
+            held = os.open(made, _FOLDER)
+            if _is_held(held) and os.path.lexists(made):
+                return made, held
+            os.close(held)
+
+
+def _is_held(folder: int) -> bool:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # no filesystem for locks: nobody sweeps there either
+    return True
 
 
 def remove_folder(path: str) -> None:
@@ -46,20 +69,21 @@ def remove_folder(path: str) -> None:
     shutil.rmtree(path)
 
 
-def _sweep(prefix: str, clock: Clock) -> None:
-    above = tempfile.gettempdir()
-    oldest = clock.wall_ns() / 1e9 - _STALE_SECONDS
-    with contextlib.suppress(OSError), os.scandir(above) as entries:
+def _sweep(prefix: str) -> None:
+    with contextlib.suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
         for entry in entries:
             found = re.fullmatch(rf"{re.escape(prefix)}(\d+)-\w+", entry.name)
-            if found and owner_of(int(found[1])) is None and _is_ours(entry, oldest):
-                shutil.rmtree(entry.path, ignore_errors=True)
+            if found and owner_of(int(found[1])) is None:
+                _remove_left(entry.path)
 
 
-def _is_ours(entry: os.DirEntry[str], oldest: float) -> bool:
-    try:
-        about = entry.stat(follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    private = stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid()
-    return private and about.st_mtime < oldest
+def _remove_left(path: str) -> None:
+    """Remove a folder of ours that nobody holds, also not where processes have other numbers."""
+    with contextlib.suppress(OSError):
+        folder = os.open(path, _FOLDER)
+        try:
+            if os.fstat(folder).st_uid == os.geteuid():
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+        finally:
+            os.close(folder)

@@ -66,8 +66,11 @@ def keep(core: Core, name: str, reason: str) -> None:
     if current.closed or _KILL in told:
         return
     what = f"{name} has handed in its work, which is judged when the run goes on"
-    said = {"node": name, "attempt": current.number, "what": what}
-    core.add(StoryEvent.NOTED, {**said, "orders": [core.order(name, _KILL, reason=reason)]})
+    said: dict[str, Any] = {"node": name, "attempt": current.number, "what": what}
+    said["orders"] = [core.order(name, _KILL, reason=reason)]
+    if dropped := [each.id for each in core.busy(name)]:
+        said["dropped"] = dropped
+    core.add(StoryEvent.NOTED, said)
 
 
 def overdone(core: Core, name: str) -> bool:

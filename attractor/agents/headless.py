@@ -83,7 +83,7 @@ def ask_program(question: Question, clock: Clock, program: Program) -> Answer:
     path = find_program(program, question.program, env)
     prompt = one_object.request(question.prompt, question.schema, question.system)
     deadline = clock.monotonic() + question.timeout_seconds
-    with scratch("ask", clock) as folder:
+    with scratch("ask") as folder:
         prepared = Prepared(question, prompt, path, env, folder)
         answer = _asked(prepared, program, schema, clock, deadline)
         if answer.error_class is not ErrorClass.SCHEMA or not answer.text:

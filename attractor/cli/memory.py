@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from attractor.cli.output import check_stdout, dump, json_option, note, printable, say
-from attractor.errors import InputError, UsageError
+from attractor.cli.output import check_stdout, dump, json_option, note, printable, say, width
+from attractor.errors import DamageError, InputError, StorageError, ToolError, UsageError
 
 if TYPE_CHECKING:
+    from attractor.memory.architect import Page
     from attractor.memory.entry import Entry
     from attractor.memory.rank import Score
+    from attractor.memory.recall import Recalled
     from attractor.memory.settle import Settled
-    from attractor.memory.store import Memory, Showing
+    from attractor.memory.store import Memory, Showing, Store
+    from signals.clock import Clock
+
+T = TypeVar("T")
 
 _KINDS: Final = ("decision", "constraint", "lesson", "practice")
 _FOUND: Final = 10
+_NARROWEST: Final = 20
 
 _REHEARSED: Final = "attractor.rehearsed"
 
@@ -57,18 +63,27 @@ def memory() -> None:
 @json_option
 def search(text: str, *, limit: int, project: str, as_json: bool) -> None:
     """Show what has to do with TEXT, the best first, as agents are told it."""
-    from attractor.memory import recall
+    from signals.clock import SystemClock
 
     check_stdout()
-    found: list[recall.Recalled] = []
+    found: list[Recalled] = []
     if (root := _with_memory(project)) is not None:
-        from attractor.memory.opening import opened
-        from attractor.memory.page_file import load
-        from signals.clock import SystemClock
-
         clock = SystemClock()
-        with opened(root, load(root).page, clock, tell=_tell) as store:
-            found = recall.search(store, text, clock.wall_ns() / 1e9)[:limit]
+        now = clock.wall_ns() / 1e9
+
+        def ask(store: Store) -> list[Recalled]:
+            from attractor.memory import recall
+
+            return recall.search(store, text, now)
+
+        def look(page: Page) -> list[Recalled]:
+            from attractor.memory import page_only
+            from attractor.memory.recall import Recalled
+
+            said = page_only.search(page, text, now)
+            return [Recalled(_on_page(each), score) for each, score in said]
+
+        found = _read(root, clock, ask, look)[:limit]
     if as_json:
         rows = [_object(each.memory) | {"score": _score(each.score)} for each in found]
         say(dump({"status": "ok", "memories": rows}))
@@ -88,12 +103,14 @@ def list_memories(*, flagged: bool, also_gone: bool, project: str, as_json: bool
     check_stdout()
     every: list[Memory] = []
     if (root := _with_memory(project)) is not None:
-        from attractor.memory.opening import opened
-        from attractor.memory.page_file import load
         from signals.clock import SystemClock
 
-        with opened(root, load(root).page, SystemClock(), tell=_tell) as store:
-            every = store.memories()
+        def look(page: Page) -> list[Memory]:
+            from attractor.memory import page_only
+
+            return [*map(_on_page, page_only.entries(page))]
+
+        every = _read(root, SystemClock(), lambda store: store.memories(), look)
     wanted = {"flagged"} if flagged else {"live"}
     shown = [each for each in every if also_gone or each.state.value in wanted]
     if as_json:
@@ -218,8 +235,8 @@ def _settled(done: Settled, *, take: bool) -> Iterable[str]:
     for each in done.also:
         if each.state.value == "flagged":
             yield (
-                f"{each.name} seems to contradict it, too, and does not count: “{each.entry.text}”;"
-                f" attractor memory settle {each.name} take|keep"
+                f"{each.name} seems to contradict it, too, and does not count, but stays in "
+                f"ARCHITECT.md: “{each.entry.text}”; attractor memory settle {each.name} take|keep"
             )
         else:
             counts = "counts" if each.state.value == "live" else f"is forgotten{stays}"
@@ -236,6 +253,8 @@ def why(name: str, *, query: str, project: str, as_json: bool) -> None:
 
     Without --for the score is that for a question which it fits best of all.
     """
+    from dataclasses import replace
+
     from attractor.memory import recall
     from attractor.memory.opening import opened
     from attractor.memory.page_file import load
@@ -243,21 +262,24 @@ def why(name: str, *, query: str, project: str, as_json: bool) -> None:
 
     check_stdout()
     root, clock = _root(project), SystemClock()
-    with opened(root, load(root).page, clock, tell=_tell) as store:
+    with opened(root, load(root).there, clock, tell=_tell, tell_page=_tell) as store:
         found = store.memory(_number(name))
         if found is None:
-            fix = "`attractor memory list --all` names them"
+            fix = "look up its ID: `attractor memory list --all` names them"
             raise InputError(f"there is no memory {name:.40}", where=root, fix=fix)
         showings = store.showings(found.id)
         matches = store.matches(query) if query else {found.id: 1.0}
         ranked = recall.ranked([*store.some(matches), found], matches, clock.wall_ns() / 1e9)
+        deleted = store.is_deleted(found.id)
     score = next(each.score for each in ranked if each.memory.id == found.id)
+    if not matches:  # ranked alone, it would fit best
+        score = replace(score, relevance=0.0, total=0.0)
     if as_json:
         told = [each._asdict() for each in showings]
-        said = {"memory": _object(found), "score": _score(score), "showings": told}
-        say(dump({"status": "ok"} | said))
+        said = {"memory": _object(found) | {"deleted": deleted}, "score": _score(score)}
+        say(dump({"status": "ok"} | said | {"showings": told}))
         return
-    for line in _reasons(found, score, showings):
+    for line in _reasons(found, score, showings, deleted=deleted):
         say(printable(line))
 
 
@@ -280,6 +302,34 @@ def _with_memory(project: str) -> str | None:
     root = _root(project)
     there = (places.page(root), places.store(root))
     return root if any(map(os.path.lexists, there)) else None
+
+
+def _read(
+    root: str, clock: Clock, ask: Callable[[Store], list[T]], look: Callable[[Page], list[T]]
+) -> list[T]:
+    """Return what the store says, or what the page says where the store cannot be used."""
+    from attractor.memory.opening import opened
+    from attractor.memory.page_file import load
+
+    page = load(root).there
+    try:
+        with opened(root, page, clock, tell=_tell, tell_page=_tell) as store:
+            return ask(store)
+    except (DamageError, StorageError, ToolError) as error:
+        if page is None:
+            raise
+        about = "what is flagged, and what helped, is not known then, and nothing has an ID"
+        _tell(
+            f"ARCHITECT.md alone is read: {error.problem}; {about}\n  {error.where}\n  {error.fix}"
+        )
+        return look(page)
+
+
+def _on_page(entry: Entry) -> Memory:
+    from attractor.memory.entry import IMPORTANCE
+    from attractor.memory.store import Memory, State
+
+    return Memory(0, entry, IMPORTANCE[entry.kind], State.LIVE, "", 0, 0)
 
 
 def _tell(text: str) -> None:
@@ -308,7 +358,7 @@ def _stored(root: str, entry: Entry) -> Memory | None:
 
 def _object(each: Memory) -> dict[str, Any]:
     return {
-        "id": each.name,
+        "id": each.name if each.id else None,
         "kind": each.entry.kind.value,
         "text": each.entry.text,
         "node": each.entry.node or None,
@@ -335,17 +385,37 @@ def _show(memories: Iterable[Memory], nothing: str) -> None:
         say(nothing)
     for each in every:
         state = "" if each.state.value == "live" else f" [{each.state.value}]"
-        say(in_line([f"{each.name}  {each.entry.kind}{state}: {each.entry.text}"]))
+        _say_indented(in_line([f"{_name(each)}  {each.entry.kind}{state}: {each.entry.text}"]))
         if each.against and each.state.value == "flagged":
-            say(in_line(["   ", f"against: {each.against}"]))
+            _say_indented(f"    {in_line(['against:', each.against])}")
             say(f"    attractor memory settle {each.name} take|keep")
 
 
-def _reasons(found: Memory, score: Score, showings: Sequence[Showing]) -> Iterable[str]:
+def _name(each: Memory) -> str:
+    return each.name if each.id else "-"
+
+
+def _say_indented(line: str) -> None:
+    """Say a line; on a terminal that is too narrow, as several, all but the first indented."""
+    most = width()
+    if not most or len(line) <= most:
+        say(line)
+        return
+    import textwrap  # only for what is too wide
+
+    say("\n".join(textwrap.wrap(line, max(most, _NARROWEST), subsequent_indent="    ")))
+
+
+def _reasons(
+    found: Memory, score: Score, showings: Sequence[Showing], *, deleted: bool
+) -> Iterable[str]:
     entry = found.entry
     yield f"{found.name}  {entry.kind}: {entry.text}"
     source = f"node {entry.node}, attempt {entry.attempt}, run {entry.run}" if entry.node else ""
-    yield f"from: {source or 'a person, or a plan'}, {entry.at}; it is {found.state}"
+    about = f"from: {source or 'a person, or a plan'}, {entry.at or 'without a day'}"
+    yield f"{about}; it is {found.state}"
+    if deleted:
+        yield "its line was deleted from ARCHITECT.md by hand; put back there, it counts again"
     if found.against:
         yield f"against: {found.against}"
     yield f"score: {score.total:.3f}, of"

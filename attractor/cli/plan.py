@@ -213,10 +213,8 @@ class Talk:
 
     def approve(self, planned: Planned) -> str:
         """Return the command that shows the plan again, from any folder, for the same books."""
-        if self._named:
-            words = (planned.name, "--project", planned.project)
-        else:
-            words = (planned.folder,)
+        named = [planned.name, "--project", planned.project]
+        words = named if self._named else [planned.folder]
         return shlex.join(["attractor", "plan", "--approve", *words])
 
     def notes(self, notes: Sequence[str]) -> None:

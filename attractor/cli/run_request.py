@@ -163,7 +163,8 @@ def prepare(
         more=own,
         writes_rubric=writes,
     )
-    plan = replace(plan, project="" if made else project, dirty_allowed=asked.allow_dirty)
+    where = "" if made else project
+    plan = replace(plan, project=where, place=project, dirty_allowed=asked.allow_dirty)
 
     def make() -> str:
         folder = make_project(project, asked.pipeline, document.source.text, graph)

@@ -1,9 +1,10 @@
 """What a role is told of earlier work: an excerpt of ARCHITECT.md, and what is recalled.
 
 Bounded by tokens (four characters each), the most relevant first. It is fenced and called material:
-what agents wrote once does not instruct. Whoever judges is told only what holds for good, so that
-no note can talk a judge round. A memory that is damaged or locked is no error here: what can be
-read is told, and nothing is where there is nothing.
+what agents wrote once does not instruct. A line that looks like a secret is left out, whoever wrote
+it. Whoever judges is told only what holds for good, so that no note can talk a judge round. A
+memory that is damaged or locked is no error here: what can be read is told, and nothing is where
+there is nothing.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from attractor.errors import AttractorError
-from attractor.memory import page_file, places, words
+from attractor.memory import page_file, page_only, places, words
 from attractor.memory.architect import Page
 from attractor.memory.entry import IMPORTANCE, Entry
-from attractor.memory.rank import Row, rank
+from attractor.memory.secrecy import found_secrets
 from signals.clock import Clock, iso
 
 CHARACTERS_PER_TOKEN: Final = 4
@@ -57,7 +58,7 @@ def brief(  # noqa: PLR0913  # who asks, for what, and for which attempt; all bu
     there = page_file.load(project)
     if there.missing and not os.path.exists(places.store(project)):
         return ""
-    page = there.page
+    page = there.there
     judging = role in JUDGING
     structure = "" if page is None or judging else _structure(page.structure, query, room)
     found = _recalled(project, page, query, clock)
@@ -84,7 +85,6 @@ def _recalled(project: str, page: Page | None, query: str, clock: Clock) -> list
     try:
         from attractor.memory.opening import opened
         from attractor.memory.recall import rest_of, search
-        from attractor.memory.store import key_of
 
         asks = bool(query.strip())
         with opened(project, page, clock) as store:
@@ -92,28 +92,25 @@ def _recalled(project: str, page: Page | None, query: str, clock: Clock) -> list
             rest = rest_of(store, now, binding=asks)
     except (AttractorError, OSError, ImportError):
         return _from_page(page, query, now)
-    # What was withdrawn a moment ago, the store may not know yet.
-    gone = set() if page is None else {key_of(each) for each in page.withdrawn()}
-    every = (each.memory for each in [*relevant, *rest] if key_of(each.memory.entry) not in gone)
+    every = (each.memory for each in [*relevant, *rest])
     return list({each.id: each.entry for each in every}.items())
 
 
 def _from_page(page: Page | None, query: str, now: float) -> list[Told]:
-    entries = [] if page is None else list(page.entries())
-    asked = words.content(query)
-    rows = [
-        Row(number, 0.0, IMPORTANCE[each.kind], 0, 0, float(len(asked & words.content(each.text))))
-        for number, each in enumerate(entries)
-    ]
-    best = [(each.relevance, entries[each.id]) for each in rank(rows, now)]
-    return [(0, entry) for part, entry in best if part > 0 or entry.kind.binding]
+    if page is None:
+        return []
+    asks = bool(query.strip())
+    best = [each for each, _ in page_only.search(page, query, now)]
+    rest = [each for each in page_only.entries(page) if not asks or each.kind.binding][::-1]
+    rest.sort(key=lambda each: -IMPORTANCE[each.kind])
+    return [(0, each) for each in dict.fromkeys([*best, *rest])]
 
 
 def _fitting(every: Iterable[Told], room: int) -> Iterator[Told]:
     """Yield as many as there is room for; one that is too long leaves its place to the next."""
     for number, entry in every:
         length = len(line_of(entry))
-        if length <= room:
+        if length <= room and not found_secrets(entry.text):
             room -= length
             yield number, entry
 
@@ -129,7 +126,7 @@ def _structure(text: str, query: str, room: int) -> str:
     by_fit = sorted(range(len(lines)), key=lambda n: (-len(asked & words.content(lines[n])), n))
     left, kept = most - len(head), list[int]()
     for number in by_fit:
-        if len(lines[number]) + 1 <= left:
+        if len(lines[number]) + 1 <= left and not found_secrets(lines[number]):
             left -= len(lines[number]) + 1
             kept.append(number)
     return head + "".join(f"{lines[number]}\n" for number in sorted(kept)) if kept else ""

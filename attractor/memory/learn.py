@@ -25,6 +25,7 @@ from signals.clock import Clock
 
 Attempt = tuple[str, str, int]
 """The run, the node, and the number of an attempt."""
+_READ_ONLY: Final = "its mode lets nobody write it; to have them there: chmod u+w ARCHITECT.md"
 
 
 @final
@@ -69,9 +70,11 @@ class Open:
 
     @property
     def page(self) -> Page:
-        """Return the page; where there is none that can be used, as it would be."""
-        found = self.found
-        return _rendered(self.store) if found.page is None or found.missing else found.page
+        """Return the page; where there is none that can be used or written, as it would be."""
+        there = self.found.there
+        if there is not None and not self.found.read_only:
+            return there
+        return _rendered(there or architect.read(architect.empty()), self.store)
 
 
 def learn(project: str, lesson: Lesson, clock: Clock) -> Learned:
@@ -103,8 +106,10 @@ def held(project: str, clock: Clock) -> Iterator[Open]:
         elif found.read_only:
             notes.append(f"{NAME} is left alone, and entries go to the store only: {_READ_ONLY}")
         try:
-            more = {"tell": lost.append, "tell_page": notes.append}
-            store = stack.enter_context(opened(project, found.there, clock, held=True, **more))
+            opening = opened(
+                project, found.there, clock, held=True, tell=lost.append, tell_page=notes.append
+            )
+            store = stack.enter_context(opening)
         except ToolError as error:
             notes.append(f"{error.problem}: {NAME} alone is used")
         if store is not None and found.there is None:
@@ -112,9 +117,6 @@ def held(project: str, clock: Clock) -> Iterator[Open]:
                 store.lose_page()
         notes += lost
         yield Open(found, store, notes, lost)
-
-
-_READ_ONLY: Final = "its mode lets nobody write it; to have them there: chmod u+w ARCHITECT.md"
 
 
 def _told(project: str, problem: str, clock: Clock) -> str:
@@ -151,11 +153,13 @@ def _unsettled(
     return left
 
 
-def _rendered(store: Store | None) -> Page:
-    """Return the page as it would be, where the one there is cannot be used."""
+def _rendered(page: Page, store: Store | None) -> Page:
+    """Return the page as it would be with all that counts."""
     every = store.memories() if store is not None else []
+    stands = {key_of(each) for each in page.entries()}
     living = [each.entry for each in every if each.state is State.LIVE]
-    return architect.read(architect.added(architect.read(architect.empty()), living))
+    new = [each for each in living if key_of(each) not in stands]
+    return architect.read(architect.added(page, new))
 
 
 def _uncounted(store: Store | None) -> Iterator[str]:

@@ -14,8 +14,9 @@ from typing import Final, final
 
 _SAID: Final = re.compile(
     r"\b(?P<name>pass(?:word|wort|phrase|code)|passwd|pwd|kennwort|pin|token|secret|api[ -]?key)\b"
-    r"(?P<whose>(?: (?:for|of|to|on|at|in|from|f\u00fcr|von)(?: [\w.@/-]+){1,4}?)?)"
-    r"(?P<verb> ?(?:=|:|->) ?| (?:is|was|ist|war|lautet|equals|remains|stays)(?: (?:now|still|always|just))?:? | )"
+    r"(?:(?: (?:for|of|to|on|at|in|from|f\u00fcr|von)(?: [\w.@/-]+){1,4}?){0,2}"
+    r"(?P<verb> ?(?:=|:|->) ?| (?:is|was|ist|war|lautet|equals|remains|stays)"
+    r"(?: (?:now|still|always|just))?:? )| )"
     r"[\"'`\u201c\u201e]?(?P<value>[^\s\"'`\u201c\u201d]{4,200})(?P<next>(?: \w+)?)",
     re.IGNORECASE,
 )
@@ -25,11 +26,11 @@ _SIGN: Final = re.compile(r"[!@#$%^&*+=?~]")
 _NO_VALUE: Final = re.compile(
     r"[$<{%\[(#*].*|.*[(){}<>].*|.*\*{3}.*"  # stand-ins, calls, numbers of issues
     r"|.*[/\\].*|[\w-]+(?:\.[\w-]+)+"  # paths, addresses, names of files, versions
-    r"|[A-Za-z]+(?:_[A-Za-z0-9]+)+|[A-Z]+\d*"  # names in code
-    r"|\d{4}-\d\d-\d\d.*|[a-z]+-[a-z]+(?:-[a-z]+)*"
+    r"|[A-Za-z]+(?:_[A-Za-z0-9]+)+|(?-i:[A-Z]{2,}\d*)"  # names in code
+    r"|\d{4}-\d\d-\d\d.*|[a-z]+(?:[-+&=@~^][a-z]+)+|\w{1,3}-[a-z]+"
     r"|\d+[-x]?(?:bits?|bytes?|char\w*|digits?|letters?|words?|min\w*|sec\w*|m?s|h(?:ours?|rs?)?"
     r"|d(?:ays?)?|weeks?|months?|[kmg]i?b)?(?:-\w+)?"
-    r"|(?:sha|md|hs|rs|es|ps|aes|argon|bcrypt|scrypt|pbkdf|base|utf|oauth|oidc|ipv|rfc|ed|x|tls"
+    r"|(?:\w+-)?(?:sha|md|hs|rs|es|ps|aes|argon|bcrypt|scrypt|pbkdf|base|utf|oauth|oidc|ipv|rfc|ed|x|tls"
     r"|http|h|k|i|v|s|ec|rsa|hmac|jwt|fido|gpio|saml|curve|secp|ascii|latin|iso)[-_]?\w{0,2}\d[\w-]*"
     r"|\w+=\w*|(?:see|per|not|user|non|pre|two|one)[-#+].*",
     re.IGNORECASE,
@@ -77,12 +78,13 @@ def _told(text: str) -> Iterator[Told]:
 def _is_value(found: re.Match[str]) -> bool:
     value = found["value"].rstrip(".,;:!?)\u201d")
     is_password = _PASSWORD.match(found["name"]) is not None
-    if _NUMBER.fullmatch(value):
-        pin = is_password or found["name"].casefold() == "pin"
-        return pin and bool(found["verb"].strip()) and not _OF.match(found["next"])
+    is_pin = found["name"].casefold() == "pin"
+    if is_pin or _NUMBER.fullmatch(value):
+        numeric = (is_pin or is_password) and _NUMBER.fullmatch(value) is not None
+        return numeric and bool(found["verb"]) and not _OF.match(found["next"])
     if _NO_VALUE.fullmatch(value) or not any(map(str.isalnum, value)):
         return False
-    if not found["verb"].strip() and (not is_password or len(value) < _SHORTEST_BARE):
+    if not found["verb"] and (not is_password or len(value) < _SHORTEST_BARE):
         return False
     letter, digit = any(map(str.isalpha, value)), any(map(str.isdigit, value))
     return (letter and digit) or _SIGN.search(value) is not None

@@ -316,6 +316,12 @@ class Store:
             for each in found
         }
 
+    def is_deleted(self, number: int) -> bool:
+        """Say whether a person has deleted a memory's line from the page."""
+        asked = "SELECT 1 FROM on_page WHERE memory = ? AND there = 0"
+        with _errors(self._path):
+            return self._connection.execute(asked, (number,)).fetchone() is not None
+
     def left_out(self) -> dict[str, bool]:
         """Return which lines of the page are not taken in, and whether a person was told."""
         with _errors(self._path):

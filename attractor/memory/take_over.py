@@ -8,7 +8,7 @@ itself is never changed here. A page that is missing or nonsense says nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final, final
 
@@ -48,28 +48,36 @@ def change(store: Store, page: Page, *, tells: bool) -> Change:
     """Return what the store has to take over; `tells`: a person can be told of what is left out."""
     known, left_out = store.standings(), store.left_out()
     settled = {each for each, told in left_out.items() if told or not tells}
-    found = Change()
     living: dict[str, Entry] = {}
     for each in page.entries():
         if any(map(str.isalnum, each.text)):
             living.setdefault(key_of(each), each)
-    for key, each in living.items():
-        before = known.get(key)
-        if before is None or (before.state is State.FORGOTTEN and before.there is not True):
-            if _digest(key) not in settled:
-                found.new.append((key, each, before))
-        elif before.there is not True:
-            found.stands.append((before, True))
     withdrawn = {key_of(each): each for each in page.withdrawn()}
-    found.withdrawn += [each for key, each in withdrawn.items() if key not in known]
+    found = Change(withdrawn=[each for key, each in withdrawn.items() if key not in known])
+    for key, each in living.items():
+        _add_there(found, key, each, known.get(key), settled)
     for key, before in known.items():
-        if key in living:
-            continue
-        if before.state is State.FORGOTTEN:
-            found.stands += [(before, None)] if before.there else []
-        elif before.there or (before.state is State.LIVE and key in withdrawn):
-            found.gone.append((before, key not in withdrawn))
+        if key not in living:
+            _add_gone(found, before, withdrawn=key in withdrawn)
     return found
+
+
+def _add_there(
+    found: Change, key: str, entry: Entry, before: Standing | None, settled: Collection[str]
+) -> None:
+    if before is not None and before.there:
+        return
+    if before is None or before.state is State.FORGOTTEN:
+        found.new += [] if _digest(key) in settled else [(key, entry, before)]
+    else:
+        found.stands.append((before, True))
+
+
+def _add_gone(found: Change, before: Standing, *, withdrawn: bool) -> None:
+    if before.state is State.FORGOTTEN:
+        found.stands += [(before, None)] if before.there else []
+    elif before.there or (before.state is State.LIVE and withdrawn):
+        found.gone.append((before, not withdrawn))
 
 
 def take_over(store: Store, page: Page, clock: Clock, tell: Tell | None) -> None:

@@ -134,7 +134,7 @@ def plan(
     project = detect(asked.project, clock)
     known = _memory(asked, settings, clock)
     with contextlib.ExitStack() as stack:
-        log = os.path.join(stack.enter_context(scratch("asked", clock)), REQUESTS)
+        log = os.path.join(stack.enter_context(scratch("asked")), REQUESTS)
         desk = Desk(
             project=asked.project,
             goal=asked.goal,

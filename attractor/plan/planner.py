@@ -54,7 +54,7 @@ def planner(
     """Return what asks the agent; in a rehearsal a scripted model answers it."""
     plan_id = f"plan-{stamp(clock.wall_ns())}"
     with contextlib.ExitStack() as stack:
-        private = stack.enter_context(scratch("plan", clock))
+        private = stack.enter_context(scratch("plan"))
         base_url = stack.enter_context(_model(desk)) if desk.rehearsed else ""
 
         def ask(prompt: str, number: int) -> Answer:

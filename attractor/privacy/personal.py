@@ -47,7 +47,8 @@ _AUTHORS: Final = re.compile(
 )
 _FOUR: Final = re.compile(r"(?<![\w.-])(\d{1,3}(?:\.\d{1,3}){3})(/\d{1,2})?(?![\w-]|\.\d)")
 _SIX: Final = re.compile(
-    r"(?<![\w:.])((?:f[cd][0-9a-f]|fe[89ab])[0-9a-f]:[0-9a-f:]{2,36})(/\d{1,3})?(?![\w:])", re.IGNORECASE
+    r"(?<![\w:.])((?:f[cd][0-9a-f]|fe[89ab])[0-9a-f]:[0-9a-f:]{2,36})(/\d{1,3})?(?![\w:])",
+    re.IGNORECASE,
 )
 _PRIVATE: Final = tuple(
     map(

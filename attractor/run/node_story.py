@@ -98,6 +98,11 @@ class NodeStory:
     """The last that happened to it, for a screen."""
     last_at: str = ""
 
+    def hear(self, attempt: Attempt | None, what: str, when: str) -> None:
+        """Keep it for screens; what is said of an attempt that is over does not matter there."""
+        if attempt is None or not attempt.ended:
+            self.last, self.last_at = what, when
+
     @property
     def attempt(self) -> Attempt | None:
         """Return the newest."""

@@ -41,7 +41,9 @@ def _reviewers(
     if rehearsed:
         instead = f"in this rehearsal {STANDS_IN} stands in for {they}"
     elif there:
-        instead = f"{there} stands in for {they}"
+        first = [*why].index(there) < [*why].index(missing[0])
+        instead = f"{there} is asked before" if first else f"{there} stands in for"
+        instead = f"{instead} {they}"
     elif SELF in named:
         instead = f"nobody stands in for {they}: the review by {SELF} is the only one"
     else:

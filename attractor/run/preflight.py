@@ -78,6 +78,8 @@ class Plan:
     claude: str = ""
     """The program; empty for the one that is found."""
     dirty_allowed: bool = False
+    place: str = ""
+    """Where a project will be made that is not there yet."""
     disk: bool = True
     """Whether there must be room: before a session it is the Guardian that looks."""
     mistakes: tuple[Finding, ...] = ()
@@ -259,7 +261,7 @@ def _files(names: list[bytes]) -> str:
 
 
 def _disk(plan: Plan) -> Iterator[Finding]:
-    folder = plan.project or tempfile.gettempdir()
+    folder = plan.project or plan.place or tempfile.gettempdir()
     if plan.disk and (problem := room.shortage(folder, room.needed(plan.project))):
         yield Finding(problem, folder, "free some space")
 

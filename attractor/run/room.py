@@ -30,7 +30,10 @@ def shortage(folder: str, wanted: int) -> str:
 
 
 def free(folder: str) -> int | None:
-    """Return how many bytes are free for us there; None where nobody can tell."""
+    """Return how many bytes are free for us there, or will be; None where nobody can tell."""
+    folder = os.path.abspath(folder)
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
     try:
         disk = os.statvfs(folder)
     except OSError:

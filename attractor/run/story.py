@@ -310,7 +310,7 @@ class Story:
             return
         node = self.node(name)
         attempt = self.attempt(name, data.get("attempt"))
-        _last_heard(node, attempt, str(data.get("type", "")), when)
+        node.hear(attempt, str(data.get("type", "")), when)
         if attempt is None:
             return
         match data.get("type"):
@@ -472,12 +472,6 @@ def _learn(node: NodeStory, attempt: Attempt, data: Mapping[str, Any], when: str
         node.output = output
     if isinstance(feedback := data.get("feedback"), str) and not _begins(data):
         node.feedback = feedback
-
-
-def _last_heard(node: NodeStory, attempt: Attempt | None, what: str, when: str) -> None:
-    """Keep it for screens; what a Runner says when its attempt is over does not matter there."""
-    if attempt is None or not attempt.ended:
-        node.last, node.last_at = what, when
 
 
 def _note_written(attempt: Attempt, data: Mapping[str, Any]) -> None:

@@ -79,7 +79,10 @@ def test_a_contradiction_is_flagged_shown_and_settled(cli: Cli) -> None:
     listed = cli("memory", "list", "--flagged").out
     assert "attractor memory settle m2 take|keep" in listed
     assert ids(cli("memory", "list", "--json")) == ["m1"]
-    assert cli("memory", "settle", "m2", "take").out == "m2 counts, and “Use Redis” is forgotten\n"
+    taken = cli("memory", "settle", "m2", "take").out
+    assert taken == (
+        "m2 counts, and “Use Redis” is forgotten, which ARCHITECT.md calls withdrawn\n"
+    )
     assert ids(cli("memory", "list", "--json")) == ["m2"]
     assert ids(cli("memory", "list", "--all", "--json")) == ["m1", "m2"]
     again = cli("memory", "settle", "m2", "keep", "--json")
@@ -210,3 +213,108 @@ def test_an_id_of_a_store_that_was_damaged_means_nothing_any_more(
 def test_it_is_told_that_a_long_text_is_cut(cli: Cli) -> None:
     assert "at most 500 characters" in cli("memory", "add", "Use Redis " * 60).err
     assert cli("memory", "add", "Use tabs").err == ""
+
+
+def test_what_fits_nothing_has_no_score(cli: Cli) -> None:
+    cli("memory", "add", "Use Redis")
+    score = cli("memory", "why", "m1", "--for", "banana zebra", "--json").json()["score"]
+    assert (score["relevance"], score["total"]) == (0.0, 0.0)
+
+
+def test_why_says_that_a_line_was_deleted_by_hand(cli: Cli, project: Path) -> None:
+    cli("memory", "add", "Use Redis")
+    page = project / "ARCHITECT.md"
+    lines = page.read_text().splitlines(keepends=True)
+    page.write_text("".join(each for each in lines if "Use Redis" not in each))
+    assert cli("memory", "list").out == "nothing is remembered\n"
+    assert "was deleted from ARCHITECT.md by hand" in cli("memory", "why", "m1").out
+    assert cli("memory", "why", "m1", "--json").json()["memory"]["deleted"] is True
+    page.write_text("".join(lines))
+    assert cli("memory", "list").out == "m1 decision: Use Redis\n"
+    assert cli("memory", "why", "m1", "--json").json()["memory"]["deleted"] is False
+
+
+def test_a_secret_written_by_hand_is_named_by_its_line(cli: Cli, project: Path) -> None:
+    secret = "ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a"
+    cli("memory", "add", "Use Redis")
+    page = project / "ARCHITECT.md"
+    page.write_text(page.read_text().replace("- Use Redis", f"- token {secret}\n- Use Redis"))
+    said = cli("memory", "list")
+    assert said.out == "m1 decision: Use Redis\n"
+    assert "(decision): this looks like a" in said.err
+    assert secret not in said.err
+    assert cli("memory", "list").err == ""
+
+
+def test_a_settlement_says_what_else_it_settles_and_what_stays_on_the_page(cli: Cli) -> None:
+    for text in ("Use Redis for sessions", "Use Redis for the sessions", "Use Redis here"):
+        cli("memory", "add", text)
+    cli("memory", "add", "Never use Redis for sessions")
+    asks = "“Use Redis here”; attractor memory settle m3 take|keep"
+    lines = cli("memory", "settle", "m4", "take").out.splitlines()
+    withdrawn = "is forgotten, which ARCHITECT.md calls withdrawn"
+    assert lines == [
+        f"m4 counts, and “Use Redis for sessions” {withdrawn}",
+        f"m2 says the same, and {withdrawn}, too: “Use Redis for the sessions”",
+        f"m3 seems to contradict it, too, and does not count, but stays in ARCHITECT.md: {asks}",
+    ]
+    said = cli("memory", "settle", "m3", "keep", "--json").json()
+    assert ([each["id"] for each in said["also"]], said["on_page"]) == ([], True)
+
+
+@pytest.mark.parametrize("damage", ["folder", "newer", "full"])
+def test_where_the_store_cannot_be_used_the_page_is_read(
+    cli: Cli, project: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    import sqlite3
+
+    from attractor.memory import store as stores
+
+    cli("memory", "add", "Use Redis")
+    cli("memory", "add", "Use tabs")
+    store = project / ".claude/attractor/memory.db"
+    if damage == "folder":
+        store.unlink()
+        store.mkdir()
+    elif damage == "newer":
+        monkeypatch.setattr(stores, "VERSION", 1)
+    else:
+
+        def full(*_: object) -> None:
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+            with stores._errors(str(store)):
+                raise error
+
+        monkeypatch.setattr(stores.Store, "memories", full)
+        monkeypatch.setattr(stores.Store, "matches", full)
+    listed, found = cli("memory", "list"), cli("memory", "search", "redis")
+    assert listed.out == "- decision: Use Redis\n- decision: Use tabs\n"
+    assert found.out == "- decision: Use Redis\n"
+    assert listed.err.count("\n") == found.err.count("\n") == 1
+    assert "ARCHITECT.md alone is read" in listed.err
+    assert ids(cli("memory", "list", "--json")) == [None, None]
+    (project / "ARCHITECT.md").write_text("nonsense")
+    assert cli("memory", "list").status == 1
+
+
+def test_what_is_wider_than_the_terminal_is_indented(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from attractor.cli import memory
+
+    cli("memory", "add", "Use Redis " * 10)
+    monkeypatch.setattr(memory, "width", lambda: 30)
+    first, *more = cli("memory", "list").out.splitlines()
+    assert first.startswith("m1 decision: Use Redis")
+    assert len(more) > 2
+    assert all(each.startswith(("    Use", "    Redis")) for each in more)
+    assert max(map(len, [first, *more])) <= 30
+
+
+@pytest.mark.parametrize("words", [("why",), ("forget",), ("settle",)])
+def test_the_fix_of_an_unknown_id_is_a_sentence(cli: Cli, words: tuple[str]) -> None:
+    cli("memory", "add", "Use Redis")
+    more = ("take",) if words == ("settle",) else ()
+    said = cli("memory", *words, "m99", *more, "--json").json()
+    assert said["fix"] == "look up its ID: `attractor memory list --all` names them"

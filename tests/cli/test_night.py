@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -118,7 +117,7 @@ def test_without_approval_nothing_begins_and_the_plan_is_kept(
 
 def _commands(fix: str) -> tuple[list[str], list[str]]:
     """Return the words of the two commands that go on with a plan: run it, approve it."""
-    run, approve = re.search(r"to run it: (.*); to approve it first: (.*)", fix, re.S).groups()  # type: ignore[union-attr]
+    run, _, approve = fix.partition("to run it: ")[2].partition("; to approve it first: ")
     return shlex.split(run)[1:], shlex.split(approve)[1:]
 
 
@@ -204,6 +203,7 @@ _FORBIDDEN = (
     ],
 )
 def test_what_forbids_the_work_is_said_before_anything_is_made_or_paid(
+    *,
     cli: Any,
     project: Path,
     tmp_path: Path,

@@ -298,6 +298,7 @@ def test_a_plan_with_a_file_missing_is_not_approved(
     ],
 )
 def test_the_commands_that_go_on_with_a_plan_do_the_same_from_anywhere(
+    *,
     cli: Any,
     project: Path,
     tmp_path: Path,

@@ -94,8 +94,9 @@ def test_what_died_while_it_was_being_ended_goes_on(waiting: Any) -> None:
     killed(layout)
     with Journal.open(layout.journal, SystemClock()) as journal:
         journal.append("Stopping", {"reason": "the budget", "result": "budget"})
-    done = waiting.attractor("resume", "--auto-approve")
-    assert done.status == 0, done.out + done.err
+    done = waiting.attractor("resume", waiting.names()[0])
+    assert done.status == 3, done.out + done.err
+    assert requests.load(layout.request).resumes == 1
 
 
 def test_of_what_was_one_line_is_told_and_then_only_news(waiting: Any) -> None:

@@ -88,3 +88,24 @@ def test_who_writes_the_rubric_needs_the_model(tmp_path: Path) -> None:
         tmp_path, TEXT.format("", TOOL), rehearse=None, prd=str(tmp_path / "prd.md")
     ).findings
     assert any("logged in" in each.problem for each in findings)
+
+
+@pytest.mark.parametrize("rehearse", [ORDINARY, None])
+def test_who_cannot_be_had_and_what_may_refuse_commits_is_noted_before_it_starts(
+    tmp_path: Path, found: str, monkeypatch: pytest.MonkeyPatch, rehearse: str | None
+) -> None:
+    hooks = tmp_path / "hooks"
+    hooks.mkdir()
+    (hooks / "commit-msg").write_text("#!/bin/sh\n")
+    (hooks / "commit-msg").chmod(0o755)
+    (tmp_path / ".gitconfig").write_text(f"[core]\nhooksPath = {hooks}\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    text = TEXT.format("", 'n [shape=box, prompt="x", acceptance="y"]')
+    made = prepared(
+        tmp_path, text, rehearse=rehearse, review="self,gemini", environ={"PATH": "/usr/bin:/bin"}
+    )
+    notes = {each.where: each.problem for each in made.findings if not each.fatal}
+    instead = "Claude Code stands in" if rehearse else "the review by self is the only one"
+    assert "gemini is not installed" in notes["review"]
+    assert instead in notes["review"]
+    assert "commit-msg" in notes[str(hooks)]

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from attractor.memory import store as stores
 from attractor.memory.brief import JUDGING, brief
 from attractor.memory.entry import Entry
-from attractor.memory.settle import forget
 from attractor.memory.planning import planned
+from attractor.memory.settle import forget
 
 Make = Callable[..., Entry]
 
@@ -140,3 +140,11 @@ def test_with_neither_nothing_is_told(known: Any, monkeypatch: pytest.MonkeyPatc
     unreachable(known, monkeypatch)
     known.page.write_text("nonsense")
     assert told(known, "migration") == ""
+
+
+def test_without_a_store_a_question_that_fits_nothing_finds_what_binds(
+    known: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unreachable(known, monkeypatch)
+    lines = [each for each in told(known, "banana zebra").splitlines() if each[0] == "-"]
+    assert {each.split(":")[0] for each in lines} == {"- Decision", "- Constraint"}

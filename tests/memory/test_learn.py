@@ -180,6 +180,54 @@ def test_a_person_keeps_the_old_one(project: Any, clock: Any) -> None:
     assert project.learn("Never use Redis").duplicates
 
 
+def redis(project: Any) -> str:
+    """Remember three of which the third contradicts the others, and return the project."""
+    project.learn("Use Redis for sessions", "Use Redis for the sessions", "Use Redis here")
+    project.learn("Never use Redis for sessions", "Never use Redis for the sessions")
+    project.learn("Use tabs")
+    assert [*states(project).values()] == ["live"] * 3 + ["flagged"] * 2 + ["live"]
+    return str(project.folder)
+
+
+def test_what_says_the_same_is_settled_too_and_what_else_contradicts_is_flagged(
+    project: Any, clock: Any
+) -> None:
+    root = redis(project)
+    done = settle(root, 4, take=True, clock=clock)
+    expected = ["forgotten", "forgotten", "flagged", "live", "live", "live"]
+    assert [*states(project).values()] == expected
+    assert [each.id for each in done.also] == [2, 3, 5]
+    assert done.on_page
+    text = project.page.read_text()
+    for line in ("Withdrawn: Use Redis for sessions", "Withdrawn: Use Redis for the sessions"):
+        assert f"- {line} [withdrawn by hand" in text
+    assert "- Never use Redis for the sessions [by hand" in text
+    again = settle(root, 4, take=True, clock=clock)
+    assert again.memory.state is State.LIVE
+    assert (project.page.read_text(), [*states(project).values()]) == (text, expected)
+
+
+def test_with_the_older_one_what_says_the_same_as_the_flagged_one_is_settled(
+    project: Any, clock: Any
+) -> None:
+    root = redis(project)
+    before = project.page.read_text()
+    done = settle(root, 4, take=False, clock=clock)
+    expected = ["live", "live", "live", "forgotten", "forgotten", "live"]
+    assert [*states(project).values()] == expected
+    assert ([each.id for each in done.also], done.on_page) == ([5], False)
+    assert project.page.read_text() == before
+
+
+def test_both_of_two_that_only_seem_to_contradict_each_other_can_be_taken(
+    project: Any, clock: Any
+) -> None:
+    root, number = str(project.folder), flagged(project)
+    settle(root, number, take=True, clock=clock)
+    settle(root, 1, take=True, clock=clock)
+    assert states(project) == {"Use Redis": "live", "Never use Redis": "live"}
+
+
 @pytest.mark.parametrize("number", [1, 99, 2**62])
 def test_only_what_is_flagged_can_be_settled(project: Any, clock: Any, number: int) -> None:
     flagged(project)

@@ -155,3 +155,47 @@ def test_merging_again_changes_nothing_and_says_the_same(entries: list[Entry]) -
 def test_a_password_is_seen_without_quotes_too(name: str) -> None:
     assert found_secrets(f"Staging has {name} = 9f8e7d6c5b4a" + "39281706")
     assert not found_secrets("the password: hashed with bcrypt, the key: value pairs sorted")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "the admin password is Tr0ub4dor" + "&3",
+        "login with user bob and passwort geheim" + "123",
+        "The PIN is 47" + "11",
+        "the token is a8f3" + "kd92",
+        "the password of the admin on staging is Sommer" + "2024!",
+        "Das Kennwort lautet hallo" + "123",
+        "use the password p4ss" + "w0rd!",
+        "fe80::1 is the router",
+    ],
+)
+def test_a_secret_is_seen_in_prose(said: str) -> None:
+    assert found_secrets(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "the password is hashed with bcrypt",
+        "password: see the vault",
+        "the token is valid for 15 minutes",
+        "the password is at least 8 characters",
+        "the token is 2048-bit and HS256-signed",
+        "the pin is 4 digits, and the LED pin is GPIO17",
+        "the password is SHA-256 hashed",
+        "the secret is HMAC-SHA256",
+        "the password is hashed+salted",
+        "the token is user@host",
+        "the secret is in /run/secrets/db1",
+        "the password is $DB_PASSWORD_1",
+        "the password field is named user_pw2",
+        "password hashing: argon2id",
+        "pin ruff 0.14.1, and pin: pytest==9.0.1",
+        "the token is 3600 seconds old",
+        "the secret is rotated every 90 days",
+        "fe80::/10 is not routed",
+    ],
+)
+def test_what_prose_says_of_a_password_is_none(said: str) -> None:
+    assert not found_secrets(said)

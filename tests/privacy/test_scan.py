@@ -100,7 +100,7 @@ def test_the_addresses_of_a_project_s_authors_are_known() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["10.1.2.3", "host=172.16.4.5:80", "192.168.1.17/32", "fd12:3456:789a::1"]
+    "text", ["10.1.2.3", "host=172.16.4.5:80", "192.168.1.17/32", "fd12:3456:789a::1", "fe80::1"]
 )
 def test_an_address_of_a_private_network_is_found_in_work_only(text: str) -> None:
     assert kinds(text) == ["private-address"]

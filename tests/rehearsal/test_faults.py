@@ -85,6 +85,7 @@ def test_faults_are_read() -> None:
         ("crash@imp", "there is no node 'imp' with work", "that can have one are impl"),
         ("crash@", "there is no node '' with work", "that can have one are impl, other"),
         ("crash@zzz", "there is no node 'zzz' with work", "that can have one are impl, other"),
+        ("crash@othr", "there is no node 'othr'", "did you mean crash@other? the nodes that can"),
     ],
 )
 def test_an_unknown_fault_or_node_is_refused_with_the_legal_ones(

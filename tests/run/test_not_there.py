@@ -31,7 +31,7 @@ class Machine:
             self.environ[{"codex": "OPENAI_API_KEY", "gemini": "GEMINI_API_KEY"}[name]] = "x"
 
     def findings(self, said: str, *, rehearsed: bool = False) -> list[Finding]:
-        graph = build(parse(f'digraph g {{ {said}; a [shape=box]; b [shape=box]; }}'))
+        graph = build(parse(f"digraph g {{ {said}; a [shape=box]; b [shape=box]; }}"))
         found = [
             *not_there(
                 work_settings(graph, config.load(None, {})),
@@ -83,6 +83,13 @@ def test_the_next_that_is_there_stands_in(machine: Machine) -> None:
     machine.install("codex")
     assert machine.problems('review="self,gemini,codex"') == [
         "gemini is not installed; codex stands in for it"
+    ]
+
+
+def test_who_comes_later_than_one_that_is_there_is_hardly_missed(machine: Machine) -> None:
+    machine.install("gemini")
+    assert machine.problems('review="gemini,codex"') == [
+        "codex is not installed; gemini is asked before it"
     ]
 
 

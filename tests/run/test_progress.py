@@ -47,6 +47,7 @@ class Told:
         self.add("PipelineOpened", file="p.dot", statuses=statuses)
         request = {"run_id": "r1", "max_parallel": 4}
         self.add("RunStarted", request=request, integration="attractor/r1/integration")
+        self.story.rubric = {"scope": {}, "acceptance": {}}  # else nothing begins without it
 
     @property
     def now_ns(self) -> int:

@@ -47,5 +47,14 @@ def test_too_little_is_told_with_both_numbers(monkeypatch: pytest.MonkeyPatch) -
     assert room.shortage("/", 7 * MIB) == ""
 
 
-def test_where_nobody_can_tell_there_is_no_shortage(tmp_path: Path) -> None:
-    assert room.shortage(str(tmp_path / "nowhere"), 10**18) == ""
+def test_a_folder_that_will_be_made_has_the_room_of_where_that_is(tmp_path: Path) -> None:
+    assert "nearly full" in room.shortage(str(tmp_path / "not" / "yet"), 10**18)
+    assert room.shortage(str(tmp_path / "not" / "yet"), 1) == ""
+
+
+def test_where_nobody_can_tell_there_is_no_shortage(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: str) -> Any:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "statvfs", refused)
+    assert room.shortage("/", 10**18) == ""
