@@ -87,7 +87,7 @@ def _taken(chosen: Memory, every: Iterable[Memory]) -> _Plan:
         text = each.entry.text
         if each.id == chosen.id:
             continue
-        if each.state is State.LIVE and old and _says_same(text, old):
+        if each.state is not State.FLAGGED and old and _says_same(text, old):
             plan.gone.append(each)
         elif each.state is State.LIVE:
             others = chosen.state is State.FLAGGED and each.entry.kind in CHECKED
@@ -125,6 +125,8 @@ def _carry_out(
             store.put(each.id, State.LIVE)
             store.stands(each.id, True if written else None)
         for each in plan.gone:
+            if each.state is State.FORGOTTEN:
+                continue
             store.put(each.id, State.FORGOTTEN)
             # A page that was not written may hold it still, and says nothing by that.
             store.stands(each.id, None if written else True)

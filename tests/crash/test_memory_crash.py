@@ -49,6 +49,23 @@ def main(state, *arguments):
     gone, on_page, notes = forget(state, 1, Clock())
     tell([gone.state, on_page, notes])
 """
+SETTLES = """
+import sqlite3  # before any fork
+from attractor.memory.settle import settle
+from attractor.privacy import scan
+
+scan.findings("warm")
+
+class Clock:
+    def wall_ns(self):
+        return 1_772_000_000_000_000_000
+    def monotonic(self):
+        return 0.0
+
+def main(state, *arguments):
+    done = settle(state, 3, take=True, clock=Clock())
+    tell([done.memory.state, done.on_page])
+"""
 BEFORE = architect.empty().replace(
     "## Permanent Decisions\n", "## Permanent Decisions\n\n- Use tabs\n"
 )
@@ -59,6 +76,11 @@ def fresh(state: Path) -> None:
     files = state / "tree" / ".attractor" / "memory"
     files.mkdir(parents=True)
     (files / "a.md").write_text("Decision: Use Redis\nDecision: Never use tabs\n")
+
+
+def fresh_contradiction(state: Path) -> None:
+    lines = "- Use tabs [by hand, 2026-02-01]\n- Never use tabs\n- Use spaces [by hand, 2026-02-01]"
+    (state / "ARCHITECT.md").write_text(BEFORE.replace("- Use tabs", lines))
 
 
 def remembered(state: Path) -> list[Any]:
@@ -107,4 +129,22 @@ def test_a_memory_whose_forgetting_was_killed_is_forgotten_once_when_it_is_done_
         assert [each.name for each in state.iterdir() if each.name.startswith(".ARCH")] == []
 
     swept = sweep("forget", FORGETS, fresh=fresh, check=check, recover="main", limit=40)
+    assert swept.points > 8
+
+
+def test_a_settlement_that_was_killed_is_the_same_when_it_is_done_again(
+    sweep: Callable[..., Any],
+) -> None:
+    whole: dict[str, Any] = {}
+
+    def check(state: Path, death: Any) -> None:
+        page = (state / "ARCHITECT.md").read_text()
+        found = {"page": page, "rows": remembered(state), "said": death.recovered}
+        if death.finished:
+            whole.update(found)
+            assert page.count("- Withdrawn: Use tabs [withdrawn by hand, 2026-02-25]\n") == 1
+            assert [row[6] for row in found["rows"]] == ["live", "live", "forgotten"]
+        assert found == whole
+
+    swept = sweep("settle", SETTLES, fresh=fresh_contradiction, check=check, recover="main")
     assert swept.points > 8

@@ -6,6 +6,7 @@ By the real command, with the real Claude Code and the scripted model, from outs
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -138,8 +139,9 @@ def the_text_tells(run: Any) -> None:
     (limited,) = [each for each in lines if each.startswith(f"- {LIMITED}: ")]
     assert "cooldown" in limited
     (sent_back,) = [each for each in lines if each.startswith(f"- {SENT_BACK}: ")]
-    assert "reviewed by codex: 1 finding and given back, " in sent_back
-    assert sent_back.endswith(", closed by the review by codex.")
+    who = "codex" if shutil.which("codex") else "Claude Code, in place of codex"
+    assert f"reviewed by {who}: 1 finding and given back, " in sent_back
+    assert sent_back.endswith(f", closed by the review by {who}.")
     assert f"- {FUTILE} led nowhere and was planned again: written anew." in lines
     assert "- Looking back, round 1: added R01." in lines
     assert "- Looking back, round 2: nothing is missing." in lines

@@ -114,8 +114,8 @@ def test_who_has_read_an_old_page_deletes_nothing(project: Any, clock: Any) -> N
     project.learn("Use Redis")
     old = load(root).page
     project.learn("Use tabs")
-    with opened(root, old, clock):
-        pass
+    with opened(root, old, clock) as store:
+        assert {each.state for each in store.memories()} == {State.LIVE}
     assert states(project) == {"Use Redis": "live", "Use tabs": "live"}
 
 
