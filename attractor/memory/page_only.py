@@ -9,7 +9,7 @@ from __future__ import annotations
 from attractor.memory import words
 from attractor.memory.architect import Page
 from attractor.memory.entry import IMPORTANCE, Entry
-from attractor.memory.rank import Row, Score, rank, seconds_of
+from attractor.memory.rank import Row, Score, rank
 from attractor.memory.secrecy import found_secrets
 
 
@@ -19,11 +19,11 @@ def entries(page: Page) -> list[Entry]:
 
 
 def search(page: Page, query: str, now: float) -> list[tuple[Entry, Score]]:
-    """Return what shares words with a text, the best first."""
+    """Return what shares words with a text, the best first; of equals the later one."""
     asked, every = words.content(query), entries(page)
     fits = [float(len(asked & words.content(each.text))) for each in every]
     rows = [
-        Row(at, seconds_of(each.at), IMPORTANCE[each.kind], 0, 0, fit)
+        Row(at, 0.0, IMPORTANCE[each.kind], 0, 0, fit)
         for at, (each, fit) in enumerate(zip(every, fits, strict=True))
         if fit > 0
     ]

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final, final
 
 HALF_LIFE_DAYS: Final = 60.0
@@ -68,12 +67,3 @@ def _score(row: Row, now: float, best: float) -> Score:
     rest = _RECENCY * recency + _IMPORTANCE * importance + _USE * useful
     total = relevance * (_RELEVANCE + rest) * penalty
     return Score(row.id, relevance, recency, importance, useful, penalty, total)
-
-
-def seconds_of(at: str) -> float:
-    """Return when that was, in seconds since 1970; 0 where it is no time."""
-    try:
-        found = datetime.fromisoformat(at)
-    except ValueError:
-        return 0.0
-    return found.replace(tzinfo=found.tzinfo or UTC).timestamp()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import NamedTuple
 
-from attractor.memory.rank import Row, Score, rank, seconds_of
+from attractor.memory.rank import Row, Score, rank
 from attractor.memory.store import Memory, State, Store
 
 
@@ -40,3 +41,12 @@ def row(memory: Memory, match: float) -> Row:
     """Return what ranking wants to know of a memory."""
     at = seconds_of(memory.entry.at)
     return Row(memory.id, at, memory.importance, memory.shown, memory.helped, match)
+
+
+def seconds_of(at: str) -> float:
+    """Return when that was, in seconds since 1970; 0 where it is no time."""
+    try:
+        found = datetime.fromisoformat(at)
+    except ValueError:
+        return 0.0
+    return found.replace(tzinfo=found.tzinfo or UTC).timestamp()

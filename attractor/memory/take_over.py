@@ -101,11 +101,13 @@ def _take_in(store: Store, page: Page, found: Change, now: str, tell: Tell | Non
     """Remember what is new, the older first: that is what stands against the younger."""
     older = Older(_binding(store)) if found.new or found.gone else Older(())
     for key, entry, before in sorted(found.new, key=lambda each: each[1].at or _UNDATED):
-        where = f"{NAME}, line {page.place(entry.text)} ({entry.kind})"
         if secrets := found_secrets(entry.text):
             store.leave_out(_digest(key), told=tell is not None)
             if tell is not None:
-                tell(f"{where}: this looks like {what(secrets[0])}; no agent is told of it")
+                tell(
+                    f"{_where(page, entry)}: this looks like {what(secrets[0])};"
+                    " no agent is told of it"
+                )
             continue
         against = older.against(entry.text) if entry.kind in CHECKED else ""
         state = State.FLAGGED if against else State.LIVE
@@ -116,11 +118,18 @@ def _take_in(store: Store, page: Page, found: Change, now: str, tell: Tell | Non
         number = store.remember(dated, state, against) if before is None else before.id
         store.stands(number, there=True)
         if against and tell is not None:
-            tell(f"{where}: m{number} does not count yet; see attractor memory list --flagged")
+            tell(
+                f"{_where(page, entry)}: m{number} does not count yet;"
+                " see attractor memory list --flagged"
+            )
         elif not against and entry.kind.binding:
             older.add(entry.text)
     if found.gone:
         _let_count(store, older)
+
+
+def _where(page: Page, entry: Entry) -> str:
+    return f"{NAME}, line {page.place(entry.text)} ({entry.kind})"
 
 
 def _let_count(store: Store, older: Older) -> None:
