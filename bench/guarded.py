@@ -100,6 +100,10 @@ class Quiet:
                 self._runners.discard(each.node)
                 self._say("RUNNER_EXITED", each.node, each.attempt, status="COMPLETE")
 
+    def short(self) -> str:
+        """Say what is short: nothing is."""
+        return ""
+
     def runner_lives(self, node: str) -> bool:
         """Say whether it was started."""
         return node in self._runners
