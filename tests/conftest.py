@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import json
 import subprocess
@@ -156,6 +157,23 @@ class Deadline:
 @pytest.fixture
 def deadline(monkeypatch: pytest.MonkeyPatch) -> Deadline:
     return Deadline(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def bench() -> Callable[[str], Any]:
+    """Load a module of the benches, which are no package."""
+
+    def load(name: str) -> Any:
+        path = Path(__file__).resolve().parents[1] / "bench" / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(f"bench_{name}", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # dataclasses look there
+        spec.loader.exec_module(module)
+        return module
+
+    return load
 
 
 def _shown(terminalreporter: Any) -> Iterator[str]:

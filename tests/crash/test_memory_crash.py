@@ -13,20 +13,22 @@ from attractor.memory import architect
 
 pytestmark = pytest.mark.crash
 
-PROGRAM = """
-import os
+CLOCK = """
 import sqlite3  # before any fork
-from attractor.memory import opening
-from attractor.privacy import scan
-from guardian.tasks import remember
-
-scan.findings("warm")
 
 class Clock:
     def wall_ns(self):
         return 1_772_000_000_000_000_000
     def monotonic(self):
         return 0.0
+"""
+PROGRAM = """
+import os
+from attractor.memory import opening
+from attractor.privacy import scan
+from guardian.tasks import remember
+
+scan.findings("warm")
 
 def main(state, *arguments):
     spec = {"request": {"project": state, "run_id": "r1"}, "node": "login", "attempt": 2,
@@ -36,31 +38,17 @@ def main(state, *arguments):
     tell([said["added"], said["flagged"]])
 """
 FORGETS = """
-import sqlite3  # before any fork
 from attractor.memory.settle import forget
-
-class Clock:
-    def wall_ns(self):
-        return 1_772_000_000_000_000_000
-    def monotonic(self):
-        return 0.0
 
 def main(state, *arguments):
     gone, on_page, notes = forget(state, 1, Clock())
     tell([gone.state, on_page, notes])
 """
 SETTLES = """
-import sqlite3  # before any fork
 from attractor.memory.settle import settle
 from attractor.privacy import scan
 
 scan.findings("warm")
-
-class Clock:
-    def wall_ns(self):
-        return 1_772_000_000_000_000_000
-    def monotonic(self):
-        return 0.0
 
 def main(state, *arguments):
     done = settle(state, 3, take=True, clock=Clock())
@@ -109,7 +97,7 @@ def test_a_merge_that_was_killed_is_the_same_when_it_is_done_again(
         assert found == whole
         assert [each.name for each in state.iterdir() if each.name.startswith(".ARCH")] == []
 
-    swept = sweep("memory", PROGRAM, fresh=fresh, check=check, recover="main", limit=60)
+    swept = sweep("memory", CLOCK + PROGRAM, fresh=fresh, check=check, recover="main", limit=60)
     assert swept.points > 8
 
 
@@ -128,7 +116,7 @@ def test_a_memory_whose_forgetting_was_killed_is_forgotten_once_when_it_is_done_
         assert found == whole
         assert [each.name for each in state.iterdir() if each.name.startswith(".ARCH")] == []
 
-    swept = sweep("forget", FORGETS, fresh=fresh, check=check, recover="main", limit=40)
+    swept = sweep("forget", CLOCK + FORGETS, fresh=fresh, check=check, recover="main", limit=40)
     assert swept.points > 8
 
 
@@ -146,5 +134,5 @@ def test_a_settlement_that_was_killed_is_the_same_when_it_is_done_again(
             assert [row[6] for row in found["rows"]] == ["live", "live", "forgotten"]
         assert found == whole
 
-    swept = sweep("settle", SETTLES, fresh=fresh_contradiction, check=check, recover="main")
+    swept = sweep("settle", CLOCK + SETTLES, fresh=fresh_contradiction, check=check, recover="main")
     assert swept.points > 8

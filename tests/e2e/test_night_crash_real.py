@@ -20,16 +20,6 @@ pytestmark = [pytest.mark.crash, pytest.mark.timeout(900)]
 NIGHT_SECONDS = 400
 """For a whole night on a machine that may be busy; no wait is meant to be waited out."""
 
-PIPELINE = """digraph p {
-    graph [label="One", promise_id=""];
-    start [shape=Mdiamond, label="Start", handler="start", status="pending"];
-    one [shape=box, label="One", handler="codergen", worker_type="backend-solutions-engineer",
-         bead_id="B-1", promise_ac="AC-1", prompt="Write one.txt.", files="one.txt",
-         acceptance="There is one.txt.", status="pending"];
-    finish [shape=Msquare, label="Done", handler="exit", status="pending"];
-    start -> one -> finish;
-}
-"""
 LAYERS = ("keeper", "guardian", "task", "model")
 # The kind of a task, and which of its kind: reviews are by scan, by self and by another.
 MOMENTS = (
@@ -60,10 +50,8 @@ def test_whatever_is_killed_while_it_looks_again_the_run_ends_as_if_nothing_had_
     futile = kind == "replan"
     faults = ("futile@one",) if futile else ("findings@one", "afterthought@one")
     run = rehearsed()
-    path = run.folder / "one.dot"
-    path.write_text(PIPELINE)
     words = [word for each in faults for word in ("--fault", each)]
-    run.begin(path, "--persistent", "--review", "self,codex", *words)
+    run.begin(run.one_node(), "--persistent", "--review", "self,codex", *words)
     seen = itertools.count(1)
     run.await_entry(
         lambda each, _: (
@@ -74,11 +62,7 @@ def test_whatever_is_killed_while_it_looks_again_the_run_ends_as_if_nothing_had_
     how = "killed" if kill(run, layer) else "was not there"
     record_property("shown", f"crash, real: {layer} {how} in {kind} {place} (seed {seed})")
 
-    status = run.status(NIGHT_SECONDS)
-    if layer == "keeper" and status != 0:
-        run.resume()
-        status = run.status(NIGHT_SECONDS)
-    assert status == 0, run.said()
+    assert run.status_at_last(NIGHT_SECONDS, killed=layer) == 0, run.said()
     check(run, futile=futile)
 
 

@@ -22,16 +22,6 @@ pytestmark = pytest.mark.timeout(600)
 SECONDS = 300
 """For a machine that may be busy; no wait is meant to be waited out."""
 
-PIPELINE = """digraph p {
-    graph [label="One", promise_id=""];
-    start [shape=Mdiamond, label="Start", handler="start", status="pending"];
-    one [shape=box, label="One", handler="codergen", worker_type="backend-solutions-engineer",
-         bead_id="B-1", promise_ac="AC-1", prompt="Write one.txt.", files="one.txt",
-         acceptance="There is one.txt.", status="pending"];
-    finish [shape=Msquare, label="Done", handler="exit", status="pending"];
-    start -> one -> finish;
-}
-"""
 BEGUN, GO = "begun.tmp", "go.tmp"
 WAITS = f"echo half > one.txt; touch {BEGUN}; until test -e {GO}; do sleep 0.1; done"
 MADE = "rm *.tmp; echo {0} > one.txt && git add one.txt && git commit -qm {0}"
@@ -52,10 +42,8 @@ def begun_run(rehearsed: Any, agent: str) -> Any:
         "nodes": {"one": {"orchestrator": once, "attempts": {2: {"orchestrator": again}}}},
     }
     run = rehearsed()
-    path = run.folder / "one.dot"
-    path.write_text(PIPELINE)
     agents = ("--set", f"agent={agent}", "--set", f"judge_agent={agent}")
-    run.begin(path, *agents, scenario=yaml.safe_dump(script))
+    run.begin(run.one_node(), *agents, scenario=yaml.safe_dump(script))
     worktree = run.await_entry(lambda each, _: each.data.get("type") == "AGENT_REGISTERED").data[
         "worktree"
     ]

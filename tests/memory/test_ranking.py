@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,21 +13,13 @@ from attractor.memory.rank import SHOWN_OFTEN, Row, rank
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[float, float]]:
+def measured(
+    tmp_path_factory: pytest.TempPathFactory, bench: Callable[[str], Any]
+) -> dict[str, tuple[float, float]]:
     """(MRR, recall@3) of each way to rank, as `./dev bench memory` prints it."""
     path = tmp_path_factory.mktemp("ranking") / "memory.db"
-    found: dict[str, tuple[float, float]] = _bench().measure(str(path))
+    found: dict[str, tuple[float, float]] = bench("memory_ranks").measure(str(path))
     return found
-
-
-def _bench() -> Any:
-    root = Path(__file__).resolve().parents[2]
-    spec = importlib.util.spec_from_file_location("memory_rows", root / "bench/memory_ranks.py")
-    assert spec
-    assert spec.loader
-    module: ModuleType = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_ours_finds_the_answer_sooner_than_recency_and_than_full_text(
