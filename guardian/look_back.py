@@ -148,7 +148,7 @@ def told(story: Story, labels: Mapping[str, str]) -> str:
     """Return a run's story in short: each node with its attempts, verdicts, reviews, decisions."""
     lines = [line for each in _nodes(story, labels) for line in each]
     lines += [f"decision: {_decision(each)}" for each in _decided(story, "")]
-    lines += [f"note: {_short(what)}" for _, what in story.notes[-_MOST_OF_EACH:]]
+    lines += [f"note: {_short(each.what)}" for each in story.notes[-_MOST_OF_EACH:]]
     text = "\n".join(lines)
     return text if len(text) <= _MOST_STORY else f"{text[:_MOST_STORY]}\n[and so on]"
 

@@ -103,6 +103,6 @@ def _notes(story: Story) -> Iterator[str]:
     if not story.notes:
         return
     yield from _STYLE.heading("Notes", 2)
-    for at, what in story.notes[-_MOST_LISTED:]:
-        yield f"- {at} {_STYLE.text(what)}"
+    for each in story.notes[-_MOST_LISTED:]:
+        yield f"- {each.at} {_STYLE.text(each.what)}"
     yield ""

@@ -1,4 +1,4 @@
-"""What a story is made of: orders, tasks, decisions, rests. Values only.
+"""What a story is made of: orders, tasks, decisions, rests, notes. Values only.
 
 `attractor.run.story` fills them in from the journal.
 """
@@ -16,6 +16,15 @@ class Pause(NamedTuple):
     at: str
     until: str
     why: str
+
+
+class Note(NamedTuple):
+    """What is said of the run, once."""
+
+    at: str
+    what: str
+    about: str
+    """The node, or the kind of task; empty for the run as a whole."""
 
 
 class Order(NamedTuple):

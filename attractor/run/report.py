@@ -102,8 +102,8 @@ def final(story: Story, graph: Graph, now: float, state: str = "") -> dict[str, 
         "pauses": [each._asdict() for each in story.pauses],
         "totals": _totals(story, nodes),
         "notes": [
-            {"at": at, "what": _text(what), "about": story.noted_of.get(what, "")}
-            for at, what in story.notes[-_MOST_NOTES:]
+            {"at": each.at, "what": _text(each.what), "about": each.about}
+            for each in story.notes[-_MOST_NOTES:]
         ],
     }
 
@@ -303,7 +303,7 @@ def _totals(story: Story, nodes: list[dict[str, Any]]) -> dict[str, Any]:
         "stuck": sum(each["stuck"] for each in attempts),
         "cooldowns": sum(each["cooldowns"] for each in attempts),
         "cooldown_seconds": round(sum(each["cooldown_seconds"] for each in attempts), 3),
-        "began_again": sum(what.startswith(BEGAN_AGAIN) for _, what in story.notes),
+        "began_again": sum(each.what.startswith(BEGAN_AGAIN) for each in story.notes),
         "resumed": story.resumed,
         "tokens": story.tokens,
         **{key: int(story.used(key)) for key in _COUNTS},

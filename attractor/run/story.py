@@ -20,7 +20,7 @@ from typing import Any, Final, final
 from attractor.pipeline.graph import NodeId
 from attractor.run.fold import Recorded, RunEvent, RunState
 from attractor.run.node_story import REPLAN, Attempt, NodeStory
-from attractor.run.records import Decision, Order, Pause, Task
+from attractor.run.records import Decision, Note, Order, Pause, Task
 from attractor.run.states import NodeEvent, NodeState
 from attractor.run.times import seconds_of
 
@@ -100,9 +100,7 @@ class Story:
     told_at: str = field(default="", compare=False)
     """When the last entry was written."""
     resumed: int = 0
-    notes: list[tuple[str, str]] = field(default_factory=list)
-    noted_of: dict[str, str] = field(default_factory=dict)
-    """The node, or the kind of task, that a note is about."""
+    notes: list[Note] = field(default_factory=list)
     overhead: dict[str, float] = field(default_factory=dict)
     """What was used for no node: the rubric."""
     unmerged: dict[tuple[str, int], str] = field(default_factory=dict)
@@ -425,9 +423,8 @@ class Story:
 
     def _note(self, what: str, when: str, about: str = "") -> None:
         """Note what is said of the run as a whole; what is told again and again, once."""
-        if what and all(what != known for _, known in self.notes):
-            self.notes.append((when, what))
-            self.noted_of[what] = about
+        if what and all(what != known.what for known in self.notes):
+            self.notes.append(Note(when, what, about))
 
 
 # Each event, and the method that takes it in.

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.run.node_story import Attempt
-from attractor.run.records import Decision
+from attractor.run.records import Decision, Note
 from attractor.run.story import Story
 from guardian import look_back
 from guardian.look_back import Suite, Whole, reading, told
@@ -120,7 +120,7 @@ def story() -> Story:
         **asked,
     )  # fmt: skip
     made.node("never")
-    made.notes = [("t", "the Guardian began again")]
+    made.notes = [Note("t", "the Guardian began again", "")]
     return made
 
 

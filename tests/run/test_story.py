@@ -251,7 +251,7 @@ def test_a_task_without_a_verdict_says_when_it_may_be_tried_again() -> None:
 def test_what_is_said_of_the_whole_run_is_noted_once() -> None:
     ended = ("TaskEnded", {"task": "t-9", "node": "", "what": "there is no bead X"})
     story = told(ended, ("Noted", {"what": "another"}), ended)
-    assert [what for _, what in story.notes] == ["there is no bead X", "another"]
+    assert [each.what for each in story.notes] == ["there is no bead X", "another"]
     assert "" not in story.nodes
 
 
